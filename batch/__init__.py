@@ -1,0 +1,1 @@
+"""The finished recording: decode, transcribe, measure, write."""

@@ -1,0 +1,210 @@
+"""Whisper on CTranslate2: windows of sound in, words with times and probabilities out. Windows are encoded only as far as they need."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ctranslate2
+import numpy as np
+import tokenizers
+from faster_whisper.feature_extractor import FeatureExtractor
+from faster_whisper.tokenizer import Tokenizer
+
+from config.models import AsrModel, Placement
+from speech.audio import HOP, RATE_HZ, Floats
+from speech.edges import Placed
+from speech.words import Word, WordKind
+
+LONGEST = 30 * RATE_HZ
+_FLOOR = (
+    15 * RATE_HZ
+)  # a window is padded to at least this and by at least _TAIL: tighter, the decoder does not know where to stop and loops
+_TAIL = 3 * RATE_HZ
+_STEP = 2 * HOP  # samples per position of the encoder
+_TOKENS_PER_S = 12  # nobody speaks faster: about 9 words a second
+_BEAM = 5
+_MEDIAN = 5  # positions: the shorter of the usual filters keeps short words apart
+_UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+_PROMPT = " Um, uh, hmm, er, ah."  # short and static: a longer one seeds loops
+_FILLERS = {"um": (" um", " Um"), "uh": (" uh", " Uh"), "hmm": (" hmm", " Hmm")}  # inside a sentence, at its start
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """A batch of windows as the decoder sees them."""
+
+    states: np.ndarray  # (batch, positions, width)
+    samples: tuple[int, ...]  # of sound in each
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The tokens of one window and how sure the recogniser was of them."""
+
+    tokens: tuple[int, ...]
+    log_probability: float  # mean per token
+    no_speech: float  # 0..1
+
+
+class Recogniser:
+    """One Whisper model in memory. Several threads may call it at once; each call is one batch."""
+
+    def __init__(self, model: AsrModel, where: Placement, workers: int) -> None:
+        self._model = ctranslate2.models.Whisper(
+            str(model.folder), device=where.device, compute_type=where.compute_type, inter_threads=workers, intra_threads=1
+        )
+        self._vocabulary = tokenizers.Tokenizer.from_file(str(model.folder / "tokenizer.json"))
+        self._multilingual = bool(self._model.is_multilingual)
+        self._mel = FeatureExtractor(feature_size=self._model.n_mels)
+
+    def encode(self, windows: Sequence[Floats]) -> Encoded:
+        """Sound of at most 30 s each -> what the decoder attends to. One window at a time: a batch of them costs more than its parts."""
+        longest = max(w.size for w in windows)
+        length = min(LONGEST, max(_FLOOR, longest + _TAIL)) // _STEP * _STEP
+        states = []
+        for window in windows:
+            mel = self._mel(np.pad(window, (0, max(0, length - window.size))), padding=0)[:, : length // HOP]
+            features = ctranslate2.StorageView.from_array(np.ascontiguousarray(mel[None], dtype=np.float32))
+            states.append(np.array(self._model.encode(features, to_cpu=True)))
+        return Encoded(np.concatenate(states), tuple(w.size for w in windows))
+
+    def languages(self, encoded: Encoded) -> list[dict[str, float]]:
+        """Of each window the probability of every language the model knows, by ISO 639-1 code."""
+        if not self._multilingual:
+            return [{"en": 1.0}] * len(encoded.samples)
+        found = self._model.detect_language(ctranslate2.StorageView.from_array(encoded.states))
+        return [{token[2:-2]: probability for token, probability in window} for window in found]
+
+    def decode(self, encoded: Encoded, language: str) -> list[Decoded]:
+        """The most probable tokens of each window by beam search, without timestamps or conditioning on earlier text."""
+        tokenizer = self._tokenizer(language)
+        prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+        results = self._model.generate(
+            ctranslate2.StorageView.from_array(encoded.states),
+            [prompt] * len(encoded.samples),
+            beam_size=_BEAM,
+            max_length=min(448, len(prompt) + 16 + _TOKENS_PER_S * -(-max(encoded.samples) // RATE_HZ)),
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        return [Decoded(tuple(r.sequences_ids[0]), float(r.scores[0]), float(r.no_speech_prob)) for r in results]
+
+    def place(self, encoded: Encoded, decoded: Sequence[Decoded], language: str) -> list[list[Placed]]:
+        """The words of each window with sample times from its start.
+
+        Times come from a second, teacher-forced pass over the same text cut into its first letter and pairs of letters: attention then has
+        something to hold on to every few hops, where whole-word tokens are known to run 50 ms early.
+        """
+        tokenizer = self._tokenizer(language)
+        words = [_words(tokenizer, d.tokens, language) for d in decoded]
+        spelt = [[[tokenizer.encode(piece) for piece in word.pieces] for word in window] for window in words]
+        likely = self._align(encoded, tokenizer, [list(d.tokens) for d in decoded])
+        timed = self._align(encoded, tokenizer, [[token for word in window for piece in word for token in piece] for window in spelt])
+        return [
+            _placed(window, [[len(piece) for piece in word] for word in cut], sure, begins, samples)
+            for window, cut, (sure, _), (_, begins), samples in zip(words, spelt, likely, timed, encoded.samples, strict=True)
+        ]
+
+    def filler_probability(self, encoded: Encoded, window: int, before: Sequence[int], language: str) -> dict[str, float]:
+        """How probable each filled pause is as the next word, with a comma or without, after the tokens `before` in one window; 0..1."""
+        tokenizer = self._tokenizer(language)
+        text = tokenizer.decode(list(before)).rstrip()
+        form = 1 if not text or text[-1] in ".?!" else 0
+        pauses: list[list[int]] = [[], tokenizer.encode(",")] if text and text[-1].isalnum() else [[]]
+        asked = [(name, pause, tokenizer.encode(_FILLERS[name][form])[0]) for name in _FILLERS for pause in pauses]
+        one = Encoded(np.repeat(encoded.states[window : window + 1], len(asked), 0), encoded.samples[window : window + 1] * len(asked))
+        start = [tokenizer.sot_prev, *tokenizer.encode(_PROMPT), *tokenizer.sot_sequence]
+        results = self._align(one, tokenizer, [[*before, *pause, token] for _, pause, token in asked], start)
+        likely = dict.fromkeys(_FILLERS, 0.0)
+        for (name, _, _), (probabilities, _) in zip(asked, results, strict=True):
+            likely[name] += float(np.prod(probabilities[len(before) :]))
+        return likely
+
+    def tokens_before(self, tokens: Sequence[int], words: int, language: str) -> tuple[int, ...]:
+        """The tokens of the first `words` words."""
+        return tuple(tokens[: sum(word.tokens for word in _words(self._tokenizer(language), tokens, language)[:words])])
+
+    def _align(
+        self, encoded: Encoded, tokenizer: Tokenizer, tokens: Sequence[list[int]], start: Sequence[int] | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        # Per window the probability of each token and the sample where each begins, one more for the end.
+        positions = -(-max(encoded.samples) // _STEP)
+        blank = tokenizer.encode(" ")  # alignment of nothing is not defined
+        results = self._model.align(
+            ctranslate2.StorageView.from_array(np.ascontiguousarray(encoded.states[:, :positions])),
+            list(start or tokenizer.sot_sequence),
+            [t or blank for t in tokens],
+            [max(2, n // HOP) for n in encoded.samples],
+            median_filter_width=_MEDIAN,
+        )
+        out = []
+        for result in results:
+            text, time = np.array(result.alignments, dtype=np.int64).reshape(-1, 2).T
+            first = np.pad(np.diff(text), (1, 0), constant_values=1).astype(bool)
+            out.append((np.array(result.text_token_probs), time[first] * _STEP))
+        return out
+
+    def _tokenizer(self, language: str) -> Tokenizer:
+        return Tokenizer(self._vocabulary, self._multilingual, task="transcribe", language=language)
+
+
+def repetitive(text: str) -> bool:
+    """Whether a text is a loop: it packs to less than 1/2.4 of its length (Radford et al. 2022), or says a phrase four times on end."""
+    data = text.encode()
+    words = text.lower().split()
+    phrase = any(words[i : i + n] * 4 == words[i : i + 4 * n] and n * 4 > 6 for n in range(1, 9) for i in range(len(words) - 4 * n + 1))
+    return phrase or len(data) > 2.4 * len(zlib.compress(data))
+
+
+@dataclass(slots=True)
+class _Spelt:
+    """One word of the transcript and the pieces it is cut into for timing."""
+
+    text: str
+    pieces: list[str]
+    tokens: int  # of the decoder
+
+
+def _words(tokenizer: Tokenizer, tokens: Sequence[int], language: str) -> list[_Spelt]:
+    # Punctuation and parts of a word join the word before them; an opening quote waits for the word after it.
+    texts, groups = tokenizer.split_to_word_tokens([*tokens, tokenizer.eot])
+    words: list[_Spelt] = []
+    for text, group in zip(texts[:-1], groups[:-1], strict=True):
+        part = not _spoken(text) or (language not in _UNSPACED and not text.startswith(" "))
+        if words and (part or not _spoken(words[-1].text)):
+            words[-1].text += text.strip()
+            words[-1].pieces += _cut(text)
+            words[-1].tokens += len(group)
+        else:
+            words.append(_Spelt(text.strip(), _cut(text), len(group)))
+    return words if any(_spoken(word.text) for word in words) else []
+
+
+def _spoken(text: str) -> bool:
+    return any(c.isalnum() for c in text)
+
+
+def _cut(text: str) -> list[str]:
+    # " horses" -> " h", "or", "se", "s"
+    bare = text.strip()
+    pieces = [bare[:1], *(bare[i : i + 2] for i in range(1, len(bare), 2))]
+    gap = " " if text.startswith(" ") else ""
+    return [(gap if i == 0 else "") + piece for i, piece in enumerate(pieces) if piece]
+
+
+def _placed(words: list[_Spelt], lengths: list[list[int]], sure: np.ndarray, begins: np.ndarray, samples: int) -> list[Placed]:
+    # lengths: tokens of each piece of each word. sure: probability of each decoder token. begins: sample of each token of a piece.
+    out = []
+    token = piece = 0
+    for word, counts in zip(words, lengths, strict=True):
+        edge = np.cumsum([piece, *(counts)])
+        voiced = [i for i, text in enumerate(word.pieces) if _spoken(text)]
+        first, last = voiced[0], voiced[-1]
+        start, end = int(begins[edge[first]]), int(begins[edge[last + 1]])
+        kind: WordKind = "fragment" if word.text.endswith(("-", "\u2014")) else "word"
+        probability = min(1.0, float(np.mean(sure[token : token + word.tokens])))
+        heard = Word(word.text, start, min(max(start, end), samples), probability, kind)
+        out.append(Placed(heard, int(begins[edge[first + 1]]), int(begins[edge[last]])))
+        token += word.tokens
+        piece = int(edge[-1])
+    return out

@@ -1,0 +1,1 @@
+"""Settings, read once and frozen, and where the models are."""

@@ -1,0 +1,382 @@
+"""Every number of the report, from words, pauses, fillers and frames: its definition, its unit, its interval, or why it cannot be given.
+
+docs/metrics.md explains each; the names and formulas here are the ones it lists.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech import intonation
+from speech.analysis import Disfluency, DisfluencyKind, Filler, FillerKind, LanguageIssue, Measure, Pause, Stretch
+from speech.audio import HOP, RATE_HZ, Floats, Frames, Span, State, seconds
+from speech.level import integrated_lufs
+from speech.pauses import at_least, lost_samples
+from speech.words import Word
+
+BATCHES = 5  # contiguous parts that a whole measure is recomputed on for its interval (batch means; notes in docs/metrics.md)
+_T_QUANTILE = 2.7764  # Student's t, 97.5 %, BATCHES - 1 degrees of freedom
+_BATCH_S = 10.0  # a shorter part does not hold a measure
+_WINDOW = 10 * RATE_HZ  # of the series over time
+_STEP = 5 * RATE_HZ
+_FEWEST_WORDS = 5
+_LEAST_S = 3.0
+
+TOO_SHORT = f"needs at least {_FEWEST_WORDS} words and {_LEAST_S:g} s between the first and the last"
+NEEDS_ENGLISH = "defined for English only"
+NEEDS_WORDS = "no words were recognised"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spoken:
+    """All that measures are made of, of a whole recording. Sequences are in order of time."""
+
+    words: Sequence[Word]
+    syllables: Sequence[int]  # one per word; fillers and fragments have 0
+    frames: Frames
+    k_power: NDArray[np.float64]  # (hops,) K-weighted mean square, NaN where lost
+    nuclei: NDArray[np.int64]  # samples
+    pauses: Sequence[Pause]
+    fillers: Sequence[Filler]
+    disfluencies: Sequence[Disfluency]
+    issues: Sequence[LanguageIssue]
+    span: Span | None  # first to last speech
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Sums over one stretch of a recording."""
+
+    over_s: float  # lost audio left out
+    pause_s: float  # silent, at least 250 ms
+    words: int
+    syllables: int
+    pauses: int
+
+
+_Number = Callable[[Spoken, Span], float | None]
+
+
+def measures(spoken: Spoken) -> dict[str, Measure]:
+    """Name -> measure, all of them always; `value` is None where `why_missing` says so."""
+    return {name: _measure(spoken, unit, needs, of) for name, (unit, needs, of) in _TABLE.items()}
+
+
+def stretches(spoken: Spoken) -> tuple[Stretch, ...]:
+    """Pace, pausing, pitch and level in windows of 10 s every 5 s over the speaking span, for curves over time."""
+    if spoken.span is None:
+        return ()
+    out = []
+    start = spoken.span.start
+    while True:
+        window = Span(start, min(start + _WINDOW, spoken.span.end))
+        out.append(
+            Stretch(
+                window.start,
+                window.end,
+                rate_wpm(spoken, window),
+                articulation_rate_syl_s(spoken, window),
+                pause_share(spoken, window),
+                intonation.median_hz(_f0(spoken, window)),
+                intonation.span_st(_f0(spoken, window)),
+                level_dbfs(spoken, window),
+            )
+        )
+        if window.end >= spoken.span.end:
+            return tuple(out)
+        start += _STEP
+
+
+def _measure(spoken: Spoken, unit: str, needs: str, of: _Number) -> Measure:
+    span = spoken.span
+    if span is None:
+        return Measure(None, unit, None, None, 0.0, NEEDS_WORDS)
+    over_s = _over_s(spoken, span)
+    if "english" in needs and spoken.language != "en":
+        return Measure(None, unit, None, None, over_s, NEEDS_ENGLISH)
+    if "words" in needs and (over_s < _LEAST_S or sum(w.kind == "word" for w in spoken.words) < _FEWEST_WORDS):
+        return Measure(None, unit, None, None, over_s, TOO_SHORT)
+    value = of(spoken, span)
+    if value is None:
+        return Measure(None, unit, None, None, over_s, _WHY.get(of, "too little speech to measure it on"))
+    half = _half_width(spoken, span, of) if "batches" in needs else None
+    low = None if half is None else max(value - half, 0.0) if value >= 0.0 and unit not in ("dBFS", "LUFS", "st", "dB") else value - half
+    return Measure(value, unit, low, None if half is None else value + half, over_s)
+
+
+def _half_width(spoken: Spoken, span: Span, of: _Number) -> float | None:
+    # The measure on five contiguous parts: their spread over sqrt(5), times t. None where a part is too short or has no value.
+    if seconds(span.end - span.start) < BATCHES * _BATCH_S:
+        return None
+    edges = np.linspace(span.start, span.end, BATCHES + 1).astype(int)
+    values = [of(spoken, Span(int(a), int(b))) for a, b in pairwise(edges)]
+    known = [v for v in values if v is not None]
+    return _T_QUANTILE * float(np.std(known, ddof=1)) / BATCHES**0.5 if len(known) == BATCHES else None
+
+
+# what falls into a stretch
+
+
+class _Timed(Protocol):
+    @property
+    def start(self) -> int: ...
+
+
+_Item = TypeVar("_Item", bound=_Timed)
+
+
+def _within(items: Sequence[_Item], span: Span) -> Sequence[_Item]:
+    # Those that begin in the span: each item then belongs to just one of several spans that touch.
+    return items[bisect_left(items, span.start, key=_start) : bisect_left(items, span.end, key=_start)]
+
+
+def _start(item: _Timed) -> int:
+    return item.start
+
+
+def _hops(span: Span) -> slice:
+    return slice(span.start // HOP, -(-span.end // HOP))
+
+
+def _f0(spoken: Spoken, span: Span) -> Floats:
+    return spoken.frames.f0_hz[_hops(span)]
+
+
+def _over_s(spoken: Spoken, span: Span) -> float:
+    return seconds(span.end - span.start - lost_samples(spoken.frames.state, span))
+
+
+def _pause_s(spoken: Spoken, span: Span) -> float:
+    # Silent pauses of at least 250 ms, as far as they lie in the span.
+    longest = 120 * RATE_HZ  # how far back a pause that reaches into the span may begin
+    near = _within(spoken.pauses, Span(span.start - longest, span.end))
+    return seconds(sum(max(0, min(p.end, span.end) - max(p.start, span.start)) for p in at_least(near)))
+
+
+def _part(spoken: Spoken, span: Span) -> _Part:
+    first, last = (bisect_left(spoken.words, at, key=_start) for at in (span.start, span.end))
+    return _Part(
+        _over_s(spoken, span),
+        _pause_s(spoken, span),
+        sum(w.kind == "word" for w in spoken.words[first:last]),
+        sum(spoken.syllables[first:last]),
+        len(at_least(_within(spoken.pauses, span))),
+    )
+
+
+def _ratio(number: float, of: float, times: float = 1.0) -> float | None:
+    return number / of * times if of > 0.0 else None
+
+
+# tempo
+
+
+def rate_wpm(spoken: Spoken, span: Span) -> float | None:
+    """Words a minute, pauses included, fillers and fragments left out."""
+    part = _part(spoken, span)
+    return _ratio(part.words, part.over_s, 60.0) if part.over_s >= _LEAST_S else None
+
+
+def speech_rate_syl_s(spoken: Spoken, span: Span) -> float | None:
+    """Syllables a second, pauses included."""
+    part = _part(spoken, span)
+    return _ratio(part.syllables, part.over_s) if part.over_s >= _LEAST_S else None
+
+
+def articulation_rate_syl_s(spoken: Spoken, span: Span) -> float | None:
+    """Syllables a second of time that is not silent pause."""
+    part = _part(spoken, span)
+    return _ratio(part.syllables, part.over_s - part.pause_s) if part.over_s - part.pause_s >= 1.0 else None
+
+
+def phonation_ratio(spoken: Spoken, span: Span) -> float | None:
+    """Share of the time that is not silent pause."""
+    part = _part(spoken, span)
+    return _ratio(part.over_s - part.pause_s, part.over_s)
+
+
+def mean_length_of_run_syl(spoken: Spoken, span: Span) -> float | None:
+    """Syllables between one silent pause and the next."""
+    part = _part(spoken, span)
+    return _ratio(part.syllables, part.pauses + 1)
+
+
+def pace_variation(spoken: Spoken, span: Span) -> float | None:
+    """Coefficient of variation of the articulation rate over whole 10 s windows, at least three."""
+    starts = range(span.start, span.end - _WINDOW + 1, _WINDOW)
+    rates = [articulation_rate_syl_s(spoken, Span(start, start + _WINDOW)) for start in starts]
+    known = [rate for rate in rates if rate]
+    return float(np.std(known, ddof=1) / np.mean(known)) if len(known) >= 3 else None
+
+
+def nuclei_rate_s(spoken: Spoken, span: Span) -> float | None:
+    """Syllable nuclei a second of time that is not silent pause, from the sound alone."""
+    part = _part(spoken, span)
+    first, last = np.searchsorted(spoken.nuclei, [span.start, span.end])
+    return _ratio(int(last - first), part.over_s - part.pause_s) if part.over_s - part.pause_s >= 1.0 else None
+
+
+# pauses
+
+
+def pauses_per_min(spoken: Spoken, span: Span) -> float | None:
+    """Silent pauses of at least 250 ms a minute."""
+    return _ratio(_part(spoken, span).pauses, _over_s(spoken, span), 60.0)
+
+
+def pause_share(spoken: Spoken, span: Span) -> float | None:
+    """Share of the time that is silent pause of at least 250 ms."""
+    return _ratio(_pause_s(spoken, span), _over_s(spoken, span))
+
+
+def _pause_length(of: Callable[[NDArray[np.float64]], float], threshold_s: float = 0.25) -> _Number:
+    def length(spoken: Spoken, span: Span) -> float | None:
+        found = at_least(_within(spoken.pauses, span), threshold_s)
+        return float(of(np.array([seconds(p.end - p.start) for p in found]))) if found else None
+
+    return length
+
+
+def _pauses_per_min_at(threshold_s: float) -> _Number:
+    def rate(spoken: Spoken, span: Span) -> float | None:
+        return _ratio(len(at_least(_within(spoken.pauses, span), threshold_s)), _over_s(spoken, span), 60.0)
+
+    return rate
+
+
+def pauses_within_clause_per_100_syl(spoken: Spoken, span: Span) -> float | None:
+    """Silent pauses of at least 250 ms inside a clause, per 100 syllables."""
+    part = _part(spoken, span)
+    inside = sum(p.place == "within_clause" for p in at_least(_within(spoken.pauses, span)))
+    return _ratio(inside, part.syllables, 100.0)
+
+
+# pitch and level
+
+
+def _pitch(of: Callable[[Floats], float | None]) -> _Number:
+    return lambda spoken, span: of(_f0(spoken, span))
+
+
+def _terminal(of: Callable[[Sequence[float]], float | None]) -> _Number:
+    def share(spoken: Spoken, span: Span) -> float | None:
+        return of(intonation.terminal_contours_st(spoken.frames.f0_hz, _within(spoken.pauses, span)))
+
+    return share
+
+
+def _levels(spoken: Spoken, span: Span, state: State) -> Floats:
+    hops = _hops(span)
+    return np.asarray(spoken.frames.level_dbfs[hops][spoken.frames.state[hops] == state], np.float32)
+
+
+def level_dbfs(spoken: Spoken, span: Span) -> float | None:
+    """Median level of the frames that hold speech."""
+    speech = _levels(spoken, span, State.SPEECH)
+    return float(np.median(speech)) if speech.size >= 50 else None
+
+
+def level_range_db(spoken: Spoken, span: Span) -> float | None:
+    """10th to 90th percentile of the level of the frames that hold speech."""
+    speech = _levels(spoken, span, State.SPEECH)
+    return float(np.percentile(speech, 90) - np.percentile(speech, 10)) if speech.size >= 100 else None
+
+
+def snr_db(spoken: Spoken, span: Span) -> float | None:
+    """Mean power of speech frames over that of silent ones (at least 0.5 s of them), in dB; what speech adds to the background."""
+    speech, silence = _levels(spoken, span, State.SPEECH), _levels(spoken, span, State.SILENCE)
+    if speech.size < 50 or silence.size < 50:
+        return None
+    return float(10 * np.log10(np.mean(10 ** (speech / 10.0)) / np.mean(10 ** (silence / 10.0))))
+
+
+def loudness_lufs(spoken: Spoken, span: Span) -> float | None:
+    """Integrated loudness, ITU-R BS.1770-4."""
+    return integrated_lufs(spoken.k_power[_hops(span)])
+
+
+# fluency and wording
+
+
+def _fillers_per_min(spoken: Spoken, span: Span) -> float | None:
+    return _ratio(sum(f.kind == "filled_pause" for f in _within(spoken.fillers, span)), _over_s(spoken, span), 60.0)
+
+
+def _per_100_words(count: Callable[[Spoken, Span], int]) -> _Number:
+    def rate(spoken: Spoken, span: Span) -> float | None:
+        return _ratio(count(spoken, span), _part(spoken, span).words, 100.0)
+
+    return rate
+
+
+def _fillers(kind: FillerKind) -> Callable[[Spoken, Span], int]:
+    return lambda spoken, span: sum(f.kind == kind for f in _within(spoken.fillers, span))
+
+
+def _disfluencies(kind: DisfluencyKind) -> Callable[[Spoken, Span], int]:
+    return lambda spoken, span: sum(d.kind == kind for d in _within(spoken.disfluencies, span))
+
+
+def _issues(category: str) -> Callable[[Spoken, Span], int]:
+    return lambda spoken, span: sum(i.category == category for i in _within(spoken.issues, span))
+
+
+_NO_PAUSE = "there is no silent pause of at least 250 ms"
+_LONGEST_PAUSE = _pause_length(np.max)
+_MEAN_PAUSE = _pause_length(np.mean)
+_MEDIAN_PAUSE = _pause_length(np.median)
+_RISING = _terminal(intonation.rising_share)
+_FALLING = _terminal(intonation.falling_share)
+
+# name: unit, what it needs (words: enough of them; english; batches: an interval by recomputing it), formula
+_TABLE: dict[str, tuple[str, str, _Number]] = {
+    "speech_rate_wpm": ("words/min", "words batches", rate_wpm),
+    "speech_rate_syl_s": ("syllables/s", "words batches", speech_rate_syl_s),
+    "articulation_rate_syl_s": ("syllables/s", "words batches", articulation_rate_syl_s),
+    "nuclei_rate_s": ("nuclei/s", "batches", nuclei_rate_s),
+    "phonation_ratio": ("ratio", "words batches", phonation_ratio),
+    "mean_length_of_run_syl": ("syllables", "words batches", mean_length_of_run_syl),
+    "pace_variation": ("ratio", "words", pace_variation),
+    "pauses_per_min": ("1/min", "words batches", pauses_per_min),
+    "pauses_200_ms_per_min": ("1/min", "words batches", _pauses_per_min_at(0.2)),
+    "pauses_350_ms_per_min": ("1/min", "words batches", _pauses_per_min_at(0.35)),
+    "pause_mean_s": ("s", "words batches", _MEAN_PAUSE),
+    "pause_median_s": ("s", "words batches", _MEDIAN_PAUSE),
+    "pause_longest_s": ("s", "words", _LONGEST_PAUSE),
+    "pause_share": ("ratio", "words batches", pause_share),
+    "pauses_within_clause_per_100_syl": ("1/100 syllables", "words english batches", pauses_within_clause_per_100_syl),
+    "f0_median_hz": ("Hz", "batches", _pitch(intonation.median_hz)),
+    "f0_span_st": ("st", "batches", _pitch(intonation.span_st)),
+    "f0_sd_st": ("st", "batches", _pitch(intonation.sd_st)),
+    "pvq": ("ratio", "batches", _pitch(intonation.pvq)),
+    "terminal_rising_share": ("ratio", "", _RISING),
+    "terminal_falling_share": ("ratio", "", _FALLING),
+    "loudness_lufs": ("LUFS", "batches", loudness_lufs),
+    "level_dbfs": ("dBFS", "batches", level_dbfs),
+    "level_range_db": ("dB", "batches", level_range_db),
+    "snr_db": ("dB", "", snr_db),
+    "filled_pauses_per_min": ("1/min", "words english batches", _fillers_per_min),
+    "filled_pauses_per_100_words": ("1/100 words", "words english batches", _per_100_words(_fillers("filled_pause"))),
+    "discourse_markers_per_100_words": ("1/100 words", "words english batches", _per_100_words(_fillers("discourse_marker"))),
+    "repetitions_per_100_words": ("1/100 words", "words english batches", _per_100_words(_disfluencies("repetition"))),
+    "false_starts_per_100_words": ("1/100 words", "words english batches", _per_100_words(_disfluencies("false_start"))),
+    "lengthenings_per_100_words": ("1/100 words", "words english batches", _per_100_words(_disfluencies("lengthening"))),
+    "grammar_issues_per_100_words": ("1/100 words", "words english batches", _per_100_words(_issues("grammar"))),
+    "hedges_per_100_words": ("1/100 words", "words english batches", _per_100_words(_issues("hedge"))),
+}
+
+_WHY: dict[_Number, str] = {
+    pace_variation: "needs at least three windows of 10 s",
+    _LONGEST_PAUSE: _NO_PAUSE,
+    _MEAN_PAUSE: _NO_PAUSE,
+    _MEDIAN_PAUSE: _NO_PAUSE,
+    _RISING: "needs at least five phrases that end in a pause with audible pitch",
+    _FALLING: "needs at least five phrases that end in a pause with audible pitch",
+    snr_db: "needs at least 0.5 s of silence",
+}

@@ -1,0 +1,57 @@
+"""Settings: what the environment says, and what it may not."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from config.errors import Unusable
+from config.settings import read_settings
+from speech.errors import EXIT_USAGE, Problem
+
+
+def test_without_anything_set_the_defaults_hold() -> None:
+    settings = read_settings({})
+    assert settings.data == platformdirs.user_data_path("elocute").absolute()
+    assert (settings.asr_model, settings.device) == ("bundled", "auto")
+    assert settings.threads == len(os.sched_getaffinity(0))
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    names = ("ELOCUTE_DATA", "ELOCUTE_ASR_MODEL", "ELOCUTE_DEVICE", "ELOCUTE_THREADS")
+    assert read_settings(dict.fromkeys(names, "")) == read_settings({})
+
+
+def test_what_is_set_is_taken(tmp_path: Path) -> None:
+    settings = read_settings({"ELOCUTE_DATA": str(tmp_path), "ELOCUTE_ASR_MODEL": "small", "ELOCUTE_DEVICE": "cpu", "ELOCUTE_THREADS": "3"})
+    assert (settings.data, settings.asr_model, settings.device, settings.threads) == (tmp_path, "small", "cpu", 3)
+
+
+def test_the_data_folder_is_absolute_and_knows_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert read_settings({"ELOCUTE_DATA": "here"}).data == tmp_path / "here"
+    assert read_settings({"ELOCUTE_DATA": "~/there"}).data == tmp_path / "home" / "there"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ELOCUTE_DEVICE", "gpu"),
+        ("ELOCUTE_DEVICE", "CPU"),
+        ("ELOCUTE_THREADS", "0"),
+        ("ELOCUTE_THREADS", "-1"),
+        ("ELOCUTE_THREADS", "two"),
+        ("ELOCUTE_THREADS", "²"),
+        ("ELOCUTE_THREADS", "1000"),
+        ("ELOCUTE_DATA", "/dev/null"),
+        ("ELOCUTE_DATA", "~nobody-of-this-name/x"),
+    ],
+)
+def test_a_senseless_value_is_named_in_one_sentence(name: str, value: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        read_settings({name: value})
+    problem = Problem(caught.value.code, **caught.value.facts)
+    assert str(problem).startswith(f"{name}={value}: ")
+    assert problem.exit_code == EXIT_USAGE
