@@ -13,10 +13,11 @@ from speech.analysis import Analysis, AudioFacts, Disfluency, Filler, LanguageIs
 from speech.audio import HOP, Frames
 from speech.errors import Problem, sentence
 from speech.pauses import pauses, silences, speaking_span
-from speech.words import Word
+from speech.words import Transcript, Word
 
 DEFINITIONS = "1"  # of docs/metrics.md: grows when a formula changes
 
+_SURE_LANGUAGE = 0.5  # probability below which a user is told to doubt it
 _EDGE_SILENCE = 5 * HOP  # what may part two words
 
 
@@ -86,7 +87,7 @@ def analyze(path: Path, settings: Settings, progress: Progress | None = None) ->
         heard.transcript.language,
     )
     analysis = Analysis(
-        audio=recording.facts if english else _warned(recording, heard.transcript.language),
+        audio=_warned(recording.facts, heard.transcript),
         transcript=heard.transcript,
         frames=frames,
         pauses=found,
@@ -120,5 +121,10 @@ def _disfluencies(words: Sequence[Word], counts: Sequence[int]) -> tuple[Disflue
     return tuple(sorted(found, key=lambda d: (d.start, d.end)))
 
 
-def _warned(recording: Recording, language: str) -> AudioFacts:
-    return replace(recording.facts, warnings=(*recording.facts.warnings, sentence("other-language", language=language)))
+def _warned(facts: AudioFacts, heard: Transcript) -> AudioFacts:
+    warnings = list(facts.warnings)
+    if heard.language_probability < _SURE_LANGUAGE:
+        warnings.append(sentence("unsure-language", language=heard.language, percent=100 * heard.language_probability))
+    if heard.language != "en":
+        warnings.append(sentence("other-language", language=heard.language))
+    return replace(facts, warnings=tuple(warnings))

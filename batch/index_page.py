@@ -30,16 +30,8 @@ SHORTEST_PAUSE_S = 0.25  # what the measures count as a pause
 MARKED_PAUSE_S = 0.5  # shown between the words of the transcript
 DRAWN = 150  # points of a course over the recording; beyond that neighbouring stretches are averaged
 LISTED = 300  # occurrences listed of one kind; the rest is in analysis.json
-FRACTIONS = frozenset({"", "1", "ratio", "share", "fraction"})
-UNIT_NAMES = {
-    "wpm": "words/min",
-    "st": "semitones",
-    "syl/s": "syllables/s",
-    "syl": "syllables",
-    **dict.fromkeys(("/min", "1/min", "per_min", "per min"), "a minute"),
-    **dict.fromkeys(("/100 words", "1/100 words", "per_100_words", "per 100 words"), "per 100 words"),
-    **dict.fromkeys(("/100 syl", "1/100 syl", "per_100_syl", "per 100 syl"), "per 100 syllables"),
-}
+FRACTION = "ratio"  # a unit that is not printed
+UNIT_NAMES = {"st": "semitones", "1/min": "a minute", "1/100 words": "per 100 words", "1/100 syllables": "per 100 syllables"}
 LANGUAGE_NAMES = {
     "en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian", "pt": "Portuguese", "nl": "Dutch",
     "sv": "Swedish", "da": "Danish", "no": "Norwegian", "fi": "Finnish", "pl": "Polish", "cs": "Czech", "ru": "Russian",
@@ -271,7 +263,7 @@ def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 def _shown(name: str, measure: MeasureEntry) -> Shown:
     entry = _names().get(name, {})
-    percent = bool(entry.get("percent")) and measure.unit in FRACTIONS
+    percent = bool(entry.get("percent")) and measure.unit == FRACTION
     digits = entry.get("digits")
 
     def printed(value: float) -> str:
@@ -285,7 +277,7 @@ def _shown(name: str, measure: MeasureEntry) -> Shown:
         group=entry.get("group", "Other"),
         key=bool(entry.get("key")),
         value=None if measure.value is None else printed(measure.value),
-        unit="%" if percent else "" if measure.unit in FRACTIONS else UNIT_NAMES.get(measure.unit, measure.unit),
+        unit="%" if percent else "" if measure.unit == FRACTION else UNIT_NAMES.get(measure.unit, measure.unit),
         interval=None if low is None or high is None else f"{printed(low)} to {printed(high)}",
         over=f"{measure.over_s:.0f} s" if measure.over_s < 600 else f"{measure.over_s / 60:.0f} min",
         why_missing=measure.why_missing,
@@ -303,7 +295,7 @@ def _readable(name: str) -> str:
 
 
 def _grouped(measures: Iterable[Shown]) -> list[tuple[str, list[Shown]]]:
-    order = ["Tempo", "Pauses", "Fluency", "Pitch", "Loudness", "Voice", "Recording", "Other"]
+    order = ["Tempo", "Pauses", "Fluency", "Wording", "Pitch", "Loudness", "Voice", "Recording", "Other"]
     groups: dict[str, list[Shown]] = defaultdict(list)
     for measure in measures:
         groups[measure.group].append(measure)

@@ -1,14 +1,14 @@
 """From sound to words: which stretches to recognise, what to do with what came back short, looping or made up, and where each word lies."""
 
-import bisect
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from batch.whisper import Decoded, Encoded, Recogniser, repetitive
-from speech.audio import RATE_HZ, Floats, Span
+from batch.second_opinion import second_opinion
+from batch.whisper import Encoded, Piece, Recogniser, repetitive
+from speech.audio import RATE_HZ, Floats, Span, seconds
 from speech.edges import Placed, refine
 from speech.filled_pauses import is_filled_pause
 from speech.windows import JUDGE_WINDOW, halves, stretches, uncovered
@@ -16,7 +16,9 @@ from speech.words import Transcript, Word
 
 _BATCH = 4  # windows decoded together: a token then costs a third, and eight save nothing more
 _AGAIN = round(0.8 * RATE_HZ)  # speech without words that is worth a second decoding
-_UNLIKELY = -1.0  # mean log probability per token below which a window is tried in two halves (Radford et al. 2022)
+_PART = RATE_HZ  # the shortest part of a window that is tried again on its own
+_LEAST_PAUSE = round(0.15 * RATE_HZ)
+_UNLIKELY = -1.0  # mean log probability per token below which a window is tried in two parts (Radford et al. 2022)
 _SILENT = 0.6  # no-speech probability above which unlikely words are not believed
 _STOCK = frozenset(
     [
@@ -38,19 +40,7 @@ _STOCK = frozenset(
     ]
 )  # what Whisper writes where nobody speaks, from its training on subtitles
 _STOCK_SURE = 0.5  # a stock phrase is kept from this mean word probability
-_LETTERS = round(0.12 * RATE_HZ)  # what two letters at the edge of a word usually take
-_HELD = round(0.2 * RATE_HZ)
 _FILLER_SURE = 0.1  # probability of an um that the recogniser wrote itself: below, it is a syllable that it could not make out
-_FILLER_PROBABILITY = 0.17  # of a filled pause as the next word where the sound may be one; other held sounds stay below 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """One recognised window."""
-
-    span: Span
-    decoded: Decoded
-    placed: tuple[Placed, ...]  # on the session's clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +56,20 @@ def transcribe(
     pcm: Floats,
     probability: Floats,
     silences: Sequence[Span],
-    candidates: Sequence[Span],
+    held: Sequence[Span],
     workers: int,
     at: Callable[[float], None],
 ) -> Heard:
     """All words of a recording in order, on the clock of its samples.
 
-    probability: of speech per 512 samples. silences: at least 60 ms each, from the signal. candidates: where the sound may be a filled
-    pause. at: told the share done. Every window is its own batch-independent result, so the same input gives the same words.
+    probability: of speech per 512 samples. silences: at least 60 ms each, from the signal. held: where the sound may be a filled pause,
+    from `speech.filled_pauses`. at: told the share done. The same input gives the same words, whatever the number of workers.
     """
     spans = stretches(probability, pcm.size)
     if not spans:
         return Heard(Transcript((), "", 0.0), ())
-    job = _Job(recogniser, pcm, probability, silences, candidates)
-    spans.sort(key=lambda span: span.start - span.end)
+    job = _Job(recogniser, pcm, probability, silences, held)
+    spans.sort(key=lambda span: (span.start - span.end, span.start))
     language, certain = job.language(spans[:_BATCH])
     batches = [spans[i : i + _BATCH] for i in range(0, len(spans), _BATCH)]
     total = sum(span.end - span.start for span in spans)
@@ -110,14 +100,12 @@ def _apart(words: list[Word]) -> tuple[Word, ...]:
 class _Job:
     """What every window of one recording needs."""
 
-    def __init__(
-        self, recogniser: Recogniser, pcm: Floats, probability: Floats, silences: Sequence[Span], candidates: Sequence[Span]
-    ) -> None:
+    def __init__(self, recogniser: Recogniser, pcm: Floats, probability: Floats, silences: Sequence[Span], held: Sequence[Span]) -> None:
         self._recogniser = recogniser
         self._pcm = pcm
         self._probability = probability
         self._silences = silences
-        self._candidates = candidates
+        self._held = held
 
     def language(self, spans: Sequence[Span]) -> tuple[str, float]:
         """The most probable language of these windows together and its probability."""
@@ -133,125 +121,87 @@ class _Job:
         placed = self._recogniser.place(encoded, decoded, language)
         out = []
         for i, span in enumerate(spans):
-            piece = _Piece(span, decoded[i], _moved(placed[i], span.start))
-            pieces = self._mended(piece, language)
-            if len(pieces) == 1 and pieces[0] is piece:
-                words = self._believed(piece)
-                extra = self._fillers(encoded, i, piece, words, language) if language == "en" else []
-            else:
-                words = [word for p in pieces for word in self._believed(p)]
-                extra = []
-            out.append((_with(words, extra), extra))
+            words: list[Word] = []
+            extra: list[Word] = []
+            for piece in self._mended(Piece(span, encoded, i, decoded[i], _moved(placed[i], span.start)), language):
+                believed = self._believed(piece)
+                fillers = self._second_opinion(piece, believed) if language == "en" and believed else []
+                words += _with(believed, fillers)
+                extra += [filler for _, filler in fillers]
+            out.append((words, extra))
         return out
 
     def _encode(self, spans: Sequence[Span]) -> Encoded:
         return self._recogniser.encode([self._pcm[span.start : span.end] for span in spans])
 
-    def _alone(self, span: Span, language: str) -> _Piece:
+    def _alone(self, span: Span, language: str) -> Piece:
         encoded = self._encode([span])
         decoded = self._recogniser.decode(encoded, language)
-        return _Piece(span, decoded[0], _moved(self._recogniser.place(encoded, decoded, language)[0], span.start))
+        return Piece(span, encoded, 0, decoded[0], _moved(self._recogniser.place(encoded, decoded, language)[0], span.start))
 
-    def _mended(self, piece: _Piece, language: str) -> list[_Piece]:
-        # A window that loops or is unlikely is tried in halves; speech that its words leave out is decoded on its own.
-        text = " ".join(p.word.text for p in piece.placed)
+    def _mended(self, piece: Piece, language: str) -> list[Piece]:
+        # A window that loops, is unlikely or leaves speech without words is tried in two parts, parted by its longest pause. Whisper ends
+        # early where it takes a pause for the end of what was said; with less to say it does not.
+        trouble = self._trouble(piece)
         length = piece.span.end - piece.span.start
-        if length > 4 * RATE_HZ and (repetitive(text) or piece.decoded.log_probability < _UNLIKELY):
-            parts = [self._alone(s, language) for s in halves(piece.span, self._probability, length * 2 // 3)]
-            if _mean(parts) > piece.decoded.log_probability and not repetitive(" ".join(p.word.text for q in parts for p in q.placed)):
-                return parts
-        left = uncovered(piece.span, [p.word for p in piece.placed], self._probability, _AGAIN)
-        if not left or repetitive(text):
+        if not trouble or length < 2 * _PART:
             return [piece]
-        pieces = [piece]
-        for gap in left:
-            around = Span(max(piece.span.start, gap.start - RATE_HZ // 5), min(piece.span.end, gap.end + RATE_HZ // 5))
-            found = self._alone(around, language)
-            fits = tuple(p for p in found.placed if p.word.start < gap.end and p.word.end > gap.start)
-            if fits and found.decoded.log_probability >= _UNLIKELY:
-                pieces.append(replace(found, placed=fits))
-        return pieces
+        at = self._pause(piece.span)
+        halved = (Span(piece.span.start, at), Span(at, piece.span.end))
+        parts = [part for span in halved for part in self._mended(self._alone(span, language), language)]
+        return parts if sum(map(self._trouble, parts)) < trouble else [piece]
 
-    def _believed(self, piece: _Piece) -> list[Word]:
-        # The words of a window that there is reason to believe, with their edges on the signal.
-        words = list(refine(piece.placed, self._silences))
+    def _trouble(self, piece: Piece) -> float:
+        # Seconds of a window that there is no good account of: all of it where the text loops or is unlikely, else speech without words.
+        words = [p.word for p in piece.placed]
+        if repetitive(" ".join(w.text for w in words)) or piece.decoded.log_probability < _UNLIKELY:
+            return seconds(piece.span.end - piece.span.start)
+        return sum(seconds(gap.end - gap.start) for gap in uncovered(piece.span, words, self._probability, _AGAIN))
+
+    def _pause(self, span: Span) -> int:
+        # The middle of the longest silence that leaves both sides something to say, or where speech is least likely.
+        inside = [
+            s for s in self._silences if s.start > span.start + _PART and s.end < span.end - _PART and s.end - s.start >= _LEAST_PAUSE
+        ]
+        if not inside:
+            return halves(span, self._probability, (span.end - span.start) * 2 // 3)[0].end
+        longest_silence = max(inside, key=lambda s: s.end - s.start)
+        return (longest_silence.start + longest_silence.end) // 2
+
+    def _believed(self, piece: Piece) -> dict[int, Word]:
+        # The words of a window that there is reason to believe, by their number in it, with their edges on the signal.
+        words = refine(piece.placed, self._silences)
         text = "".join(c for c in " ".join(w.text for w in words).lower() if c.isalpha() or c in " '").strip()
         likely = float(np.mean([w.probability for w in words])) if words else 0.0
         unheard = piece.decoded.no_speech > _SILENT and piece.decoded.log_probability < _UNLIKELY
-        if unheard or repetitive(text) or (text in _STOCK and likely < _STOCK_SURE):
-            return []
-        return [
-            replace(w, kind="filler") if is_filled_pause(w.text) and w.probability >= _FILLER_SURE else w for w in words if self._spoken(w)
-        ]
+        if unheard or repetitive(" ".join(w.text for w in words)) or (text in _STOCK and likely < _STOCK_SURE):
+            return {}
+        return {i: _named(word) for i, word in enumerate(words) if self._spoken(word)}
+
+    def _second_opinion(self, piece: Piece, words: dict[int, Word]) -> list[tuple[int, Word]]:
+        written = [word for word in words.values() if word.kind == "filler"]
+        return second_opinion(self._recogniser, piece, written, self._held, self._silences)
 
     def _spoken(self, word: Word) -> bool:
         around = self._probability[max(0, word.start // JUDGE_WINDOW - 3) : word.end // JUDGE_WINDOW + 4]
         return bool(around.size and around.max() >= 0.1)
 
-    def _fillers(self, encoded: Encoded, window: int, piece: _Piece, words: list[Word], language: str) -> list[Word]:
-        # Asks at each place where the sound may be a filled pause how probable one is as the next word there.
-        held: dict[int, Span] = {}
-        for span in [*self._candidates, *self._stretched(piece)]:
-            if span.start < piece.span.start or span.end > piece.span.end:
-                continue
-            if any(w.kind == "filler" and w.start < span.end and w.end > span.start for w in words):
-                continue
-            gap = _gap(piece.placed, (span.start + span.end) // 2)
-            if gap is not None and (gap not in held or span.end - span.start > held[gap].end - held[gap].start):
-                held[gap] = span
-        found = []
-        for gap, span in held.items():
-            before = self._recogniser.tokens_before(piece.decoded.tokens, gap, language)
-            likely = self._recogniser.filler_probability(encoded, window, before, language)
-            name = max(likely, key=lambda n: likely[n])
-            if likely[name] >= _FILLER_PROBABILITY:
-                found.append(Word(name, span.start, span.end, likely[name], "filler"))
-        return found
 
-    def _stretched(self, piece: _Piece) -> list[Span]:
-        # Sound at a word edge that lasts longer than the letters on both sides of it account for.
-        ends = [piece.span.start, *(p.last_begun + _LETTERS for p in piece.placed)]
-        starts = [*(p.first_done - _LETTERS for p in piece.placed), piece.span.end]
-        silences = self._silences
-        out = []
-        for start, end in zip(ends, starts, strict=True):
-            first = bisect.bisect_right(silences, start, key=lambda s: s.end)
-            while start < end:
-                silence = silences[first] if first < len(silences) and silences[first].start < end else Span(end, end)
-                if silence.start - start >= _HELD:
-                    out.append(Span(start, silence.start))
-                start = silence.end
-                first += 1
-        return out
+def _named(word: Word) -> Word:
+    # An um that the recogniser wrote itself is called one where it is sure enough.
+    return replace(word, kind="filler") if is_filled_pause(word.text) and word.probability >= _FILLER_SURE else word
 
 
-def _gap(placed: Sequence[Placed], at: int) -> int | None:
-    # Before which word the sound at `at` lies, None where it is inside one. An um that the text lacks is spread over the end of the word
-    # before it or the start of the word after it.
-    for i, p in enumerate(placed):
-        if at < p.first_done:
-            return i
-        if at < p.last_begun:
-            return None
-    return len(placed)
-
-
-def _with(words: Sequence[Word], fillers: Sequence[Word]) -> list[Word]:
-    # The fillers among the words, which give way.
-    out = list(words)
-    for filler in fillers:
-        out = [
-            replace(w, end=min(w.end, filler.start)) if w.start < filler.start else replace(w, start=max(w.start, filler.end)) for w in out
-        ]
-    return sorted([*out, *fillers], key=lambda w: (w.start, w.end))
+def _with(words: dict[int, Word], fillers: Sequence[tuple[int, Word]]) -> list[Word]:
+    # The fillers among the words, which give way. A filler comes with the number of the word that it stands before.
+    out = dict(words)
+    for gap, filler in fillers:
+        for i, word in out.items():
+            out[i] = replace(word, end=min(word.end, filler.start)) if i < gap else replace(word, start=max(word.start, filler.end))
+    return sorted([*out.values(), *(filler for _, filler in fillers)], key=lambda word: (word.start, word.end))
 
 
 def _moved(placed: Sequence[Placed], by: int) -> tuple[Placed, ...]:
     return tuple(
         Placed(replace(p.word, start=p.word.start + by, end=p.word.end + by), p.first_done + by, p.last_begun + by) for p in placed
     )
-
-
-def _mean(pieces: Sequence[_Piece]) -> float:
-    tokens = [max(1, len(p.decoded.tokens)) for p in pieces]
-    return float(np.average([p.decoded.log_probability for p in pieces], weights=tokens))

@@ -1,6 +1,6 @@
 """Whisper on CTranslate2: windows of sound in, words with times and probabilities out. Windows are encoded only as far as they need."""
 
-import zlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
 from config.models import AsrModel, Placement
-from speech.audio import HOP, RATE_HZ, Floats
+from speech.audio import HOP, RATE_HZ, Floats, Span
 from speech.edges import Placed
 from speech.words import Word, WordKind
 
@@ -25,8 +25,9 @@ _TOKENS_PER_S = 12  # nobody speaks faster: about 9 words a second
 _BEAM = 5
 _MEDIAN = 5  # positions: the shorter of the usual filters keeps short words apart
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+_LOOP = re.compile(r"(.{2,80}?)\1{3,}")
 _PROMPT = " Um, uh, hmm, er, ah."  # short and static: a longer one seeds loops
-_FILLERS = {"um": (" um", " Um"), "uh": (" uh", " Uh"), "hmm": (" hmm", " Hmm")}  # inside a sentence, at its start
+_FILLERS = {"um": (" um", " Um"), "uh": (" uh", " Uh")}  # inside a sentence, at its start
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +45,17 @@ class Decoded:
     tokens: tuple[int, ...]
     log_probability: float  # mean per token
     no_speech: float  # 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One recognised window of a recording."""
+
+    span: Span
+    encoded: Encoded
+    row: int  # of the batch in `encoded`
+    decoded: Decoded
+    placed: tuple[Placed, ...]  # on the clock of the recording
 
 
 class Recogniser:
@@ -105,14 +117,18 @@ class Recogniser:
             for window, cut, (sure, _), (_, begins), samples in zip(words, spelt, likely, timed, encoded.samples, strict=True)
         ]
 
-    def filler_probability(self, encoded: Encoded, window: int, before: Sequence[int], language: str) -> dict[str, float]:
-        """How probable each filled pause is as the next word, with a comma or without, after the tokens `before` in one window; 0..1."""
-        tokenizer = self._tokenizer(language)
+    def filler_probability(self, encoded: Encoded, window: int, heard: Span, before: Sequence[int]) -> dict[str, float]:
+        """How probable each filled pause is as the next word, with a comma or without, after the tokens `before` of English; 0..1.
+
+        heard: the samples of the window to attend to; `before` is what was said in it so far.
+        """
+        tokenizer = self._tokenizer("en")
         text = tokenizer.decode(list(before)).rstrip()
         form = 1 if not text or text[-1] in ".?!" else 0
         pauses: list[list[int]] = [[], tokenizer.encode(",")] if text and text[-1].isalnum() else [[]]
         asked = [(name, pause, tokenizer.encode(_FILLERS[name][form])[0]) for name in _FILLERS for pause in pauses]
-        one = Encoded(np.repeat(encoded.states[window : window + 1], len(asked), 0), encoded.samples[window : window + 1] * len(asked))
+        states = encoded.states[window : window + 1, heard.start // _STEP : -(-heard.end // _STEP)]
+        one = Encoded(np.repeat(states, len(asked), 0), (heard.end - heard.start,) * len(asked))
         start = [tokenizer.sot_prev, *tokenizer.encode(_PROMPT), *tokenizer.sot_sequence]
         results = self._align(one, tokenizer, [[*before, *pause, token] for _, pause, token in asked], start)
         likely = dict.fromkeys(_FILLERS, 0.0)
@@ -120,18 +136,18 @@ class Recogniser:
             likely[name] += float(np.prod(probabilities[len(before) :]))
         return likely
 
-    def tokens_before(self, tokens: Sequence[int], words: int, language: str) -> tuple[int, ...]:
-        """The tokens of the first `words` words."""
-        return tuple(tokens[: sum(word.tokens for word in _words(self._tokenizer(language), tokens, language)[:words])])
+    def tokens_of(self, tokens: Sequence[int], first: int, last: int) -> tuple[int, ...]:
+        """The tokens of the English words from `first` to before `last`."""
+        ends = np.cumsum([0, *(word.tokens for word in _words(self._tokenizer("en"), tokens, "en"))])
+        return tuple(tokens[ends[first] : ends[last]])
 
     def _align(
         self, encoded: Encoded, tokenizer: Tokenizer, tokens: Sequence[list[int]], start: Sequence[int] | None = None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         # Per window the probability of each token and the sample where each begins, one more for the end.
-        positions = -(-max(encoded.samples) // _STEP)
         blank = tokenizer.encode(" ")  # alignment of nothing is not defined
         results = self._model.align(
-            ctranslate2.StorageView.from_array(np.ascontiguousarray(encoded.states[:, :positions])),
+            ctranslate2.StorageView.from_array(np.ascontiguousarray(encoded.states)),
             list(start or tokenizer.sot_sequence),
             [t or blank for t in tokens],
             [max(2, n // HOP) for n in encoded.samples],
@@ -149,11 +165,11 @@ class Recogniser:
 
 
 def repetitive(text: str) -> bool:
-    """Whether a text is a loop: it packs to less than 1/2.4 of its length (Radford et al. 2022), or says a phrase four times on end."""
-    data = text.encode()
-    words = text.lower().split()
-    phrase = any(words[i : i + n] * 4 == words[i : i + 4 * n] and n * 4 > 6 for n in range(1, 9) for i in range(len(words) - 4 * n + 1))
-    return phrase or len(data) > 2.4 * len(zlib.compress(data))
+    """Whether a text holds a loop: something of 2 to 80 characters said at least four times on end, over at least 24 characters.
+
+    Not the compression ratio of Radford et al. 2022, which also takes honest anaphora ("it was the best of times, it was ...") for a loop.
+    """
+    return any(len(found[0]) >= 24 for found in _LOOP.finditer(text.lower() + " "))
 
 
 @dataclass(slots=True)

@@ -100,6 +100,9 @@ PROBLEMS: dict[str, Entry] = {
     "several-streams": Entry("The file has {count} audio tracks; track {index} was measured.", None),
     "one-channel": Entry("Of {count} channels only {used} carry the voice; the others were left out.", None),
     "anti-phase": Entry("The channels cancel each other (one is inverted); channel {used}, the loudest, was measured.", None),
+    "unsure-language": Entry(
+        "The language is probably {language} ({percent:.0f} % sure). Words and what is counted on them may be wrong.", None
+    ),
     "other-language": Entry("The language is {language}, not English: measures that need English are left out.", None),
 }
 

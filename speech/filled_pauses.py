@@ -8,8 +8,9 @@ from speech.audio import HOP, RATE_HZ, Floats, Span, State, States
 _FILLED = frozenset(["um", "umm", "uhm", "erm", "uh", "uhh", "hm", "hmm", "hmmm", "mm", "mmm"])
 
 _SHORTEST = 15  # hops: shorter filled pauses exist, but so do many vowels
+LONG = RATE_HZ // 5  # a held sound of 200 ms is hardly ever part of a word in fluent reading
 _BRIDGE = 5  # hops between the vowel and the nasal of an um
-_CHANGE_DB = 3.0  # of the shape of the spectrum within 40 ms
+_CHANGE_DB = 4.0  # of the shape of the spectrum within 40 ms
 _SLOPE_ST = 1.0  # of pitch within 40 ms
 _BANDS = 24
 _WINDOW = 512  # samples, 32 ms
@@ -22,7 +23,7 @@ def is_filled_pause(text: str) -> bool:
 
 
 def candidates(pcm: Floats, f0_hz: Floats, states: States) -> list[Span]:
-    """Held sounds of at least 150 ms, in order: speech whose spectral shape changes by at most 3 dB and whose pitch by at most 1 semitone
+    """Held sounds of at least 150 ms, in order: speech whose spectral shape changes by at most 4 dB and whose pitch by at most 1 semitone
     in 40 ms, with more energy below 1 kHz than above 3 kHz (a held s is no filled pause).
 
     pcm: (n,) at 16 kHz. f0_hz, states: (n // 160,). Creak counts: pitch matters only where there is one. After Audhkhasi et al. 2009.

@@ -106,8 +106,11 @@ def _measure(spoken: Spoken, unit: str, needs: str, of: _Number) -> Measure:
     if value is None:
         return Measure(None, unit, None, None, over_s, _WHY.get(of, "too little speech to measure it on"))
     half = _half_width(spoken, span, of) if "batches" in needs else None
-    low = None if half is None else max(value - half, 0.0) if value >= 0.0 and unit not in ("dBFS", "LUFS", "st", "dB") else value - half
-    return Measure(value, unit, low, None if half is None else value + half, over_s)
+    if half is None:
+        return Measure(value, unit, None, None, over_s)
+    low = value - half if unit in ("dBFS", "LUFS", "dB") else max(value - half, 0.0)
+    high = min(value + half, 1.0) if of in (phonation_ratio, pause_share) else value + half
+    return Measure(value, unit, low, high, over_s)
 
 
 def _half_width(spoken: Spoken, span: Span, of: _Number) -> float | None:

@@ -12,7 +12,7 @@ _SPEECH = 0.2  # probability that makes a stretch: a missed word costs more than
 _MAYBE = 0.1  # probability that carries a stretch on: falsetto and creak hover here
 _BRIDGE = round(0.5 * RATE_HZ / JUDGE_WINDOW)  # judgements below _MAYBE that do not end a stretch
 _MARGIN = RATE_HZ // 5  # 200 ms around speech: soft onsets and releases lie outside the judge's windows
-_JOIN = round(0.6 * RATE_HZ)  # a shorter silence does not end a stretch: the recogniser uses what was said before
+_JOIN = RATE_HZ  # a shorter silence does not end a stretch: the recogniser uses what was said before
 _LONGEST = 26 * RATE_HZ  # with 3 s of padding the recogniser still takes it in one piece (30 s)
 
 # The longest that a word may reasonably last, to tell speech that no word covers from a drawn-out word.
@@ -42,12 +42,12 @@ def stretches(probability: Floats, samples: int) -> list[Span]:
     return [piece for span in spans for piece in halves(span, probability, _LONGEST)]
 
 
-def halves(span: Span, probability: Floats, longest: int) -> list[Span]:
-    """The span in pieces of at most `longest` samples, each cut made where speech is least likely in the later half of a piece."""
+def halves(span: Span, probability: Floats, most: int) -> list[Span]:
+    """The span in pieces of at most `most` samples, each cut made where speech is least likely in the later half of a piece."""
     pieces = []
     start = span.start
-    while span.end - start > longest:
-        first, last = (start + longest // 2) // JUDGE_WINDOW, (start + longest) // JUDGE_WINDOW
+    while span.end - start > most:
+        first, last = (start + most // 2) // JUDGE_WINDOW, (start + most) // JUDGE_WINDOW
         around = np.convolve(probability[first:last], np.ones(5) / 5, "same")
         cut = (last - 1 - int(np.argmin(around[::-1]))) * JUDGE_WINDOW + JUDGE_WINDOW // 2
         pieces.append(Span(start, cut))
@@ -64,14 +64,18 @@ def uncovered(span: Span, words: Sequence[Word], probability: Floats, shortest: 
     first, last = span.start // JUDGE_WINDOW, -(-span.end // JUDGE_WINDOW)
     speech = probability[first:last] >= 0.5
     for word in words:
-        longest = round((_WORD_S + _LETTER_S * len(word.text)) * RATE_HZ)
-        end = min(word.end, word.start + longest)
+        end = min(word.end, word.start + longest(word))
         speech[max(0, word.start // JUDGE_WINDOW - first) : max(0, -(-end // JUDGE_WINDOW) - first)] = False
     return [
         Span(max(span.start, (first + a) * JUDGE_WINDOW), min(span.end, (first + b) * JUDGE_WINDOW))
         for a, b in _runs(speech)
         if (b - a) * JUDGE_WINDOW >= shortest
     ]
+
+
+def longest(word: Word) -> int:
+    """Samples that a word may reasonably take; what is more is speech that the aligner found no other word for."""
+    return round((_WORD_S + _LETTER_S * len(word.text)) * RATE_HZ)
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
