@@ -40,10 +40,15 @@ def analyze(path: Path, settings: Settings, progress: Progress | None = None) ->
 
     told.stage("recognising")
     model, where = models.asr_model(settings), models.placement(settings)
-    recogniser = Recogniser(model, where, settings.threads)
-    held = filled_pauses.candidates(pcm, frames.f0_hz, state)
-    quiet = silences(state, _EDGE_SILENCE)
-    heard = transcribe(recogniser, pcm, probability, quiet, held, settings.threads, told.at)
+    heard = transcribe(
+        Recogniser(model, where, settings.threads),  # held by nobody else: its memory is free again before the words are read
+        pcm,
+        probability,
+        silences(state, _EDGE_SILENCE),
+        filled_pauses.candidates(pcm, frames.f0_hz, state),
+        settings.threads,
+        told.at,
+    )
     words = heard.transcript.words
     if not words:
         raise Problem("no-speech", path=path)

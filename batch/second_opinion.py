@@ -10,18 +10,17 @@ from collections.abc import Sequence
 from batch.whisper import Piece, Recogniser
 from speech.audio import RATE_HZ, Span
 from speech.edges import Placed
-from speech.filled_pauses import LONG
 from speech.windows import longest
 from speech.words import Word
 
 _LETTERS = round(0.12 * RATE_HZ)  # what two letters at the edge of a word usually take
-_HELD = round(0.28 * RATE_HZ)  # how long a sound between two words is before it may be an um
+_HELD = round(0.35 * RATE_HZ)  # how long a sound between two words is before it may be an um
 _EDGE = RATE_HZ // 4
-_CONTEXT = 5 * RATE_HZ  # before a possible um that the recogniser looks at, and _AFTER it: all of a window costs three times as much
+_CONTEXT = 3 * RATE_HZ  # before a possible um that the recogniser looks at, and _AFTER it: all of a window costs three times as much
 _AFTER = round(1.5 * RATE_HZ)
 _FILLER_PROBABILITY = 0.17  # of a filled pause as the next word where a word edge is drawn out; elsewhere it is below 0.01
 _INSIDE_PROBABILITY = 0.35  # where the sound belongs to a word as it is aligned: more likely a drawn-out vowel
-_HELD_PROBABILITY = 0.06  # where a sound is held for at least filled_pauses.LONG, which is evidence of its own
+_HELD_PROBABILITY = 0.06  # where a sound is held, which is evidence of its own
 
 
 def second_opinion(
@@ -37,7 +36,7 @@ def second_opinion(
         enough = _FILLER_PROBABILITY
         if _inside(piece.placed, span):
             enough = _INSIDE_PROBABILITY
-        elif span in held and span.end - span.start >= LONG:
+        elif span in held:
             enough = _HELD_PROBABILITY
         if word.probability >= enough and (span not in best or word.probability > best[span][1].probability):
             best[span] = gap, word
@@ -56,8 +55,7 @@ def _places(piece: Piece, written: Sequence[Word], held: Sequence[Span], silence
             continue
         if any(w.start < span.end and w.end > span.start for w in written):
             continue
-        long = span in held and span.end - span.start >= LONG
-        for gap in _near(piece.placed, span) if long else _gaps(piece.placed, (span.start + span.end) // 2):
+        for gap in _near(piece.placed, span) if span in held else _gaps(piece.placed, (span.start + span.end) // 2):
             if gap not in places or span.end - span.start > places[gap].end - places[gap].start:
                 places[gap] = span
     return places
@@ -104,11 +102,11 @@ def _gaps(placed: Sequence[Placed], at: int) -> tuple[int, ...]:
 
 
 def _near(placed: Sequence[Placed], span: Span) -> list[int]:
-    # Before which words a sound held for long may lie: the word edges in it or within 250 ms of it, at most three.
+    # Before which words a sound held for long may lie: the word edges in it or within 250 ms of it, at most two.
     middle = (span.start + span.end) // 2
     edges = [(p.word.start, i) for i, p in enumerate(placed)] + ([(placed[-1].word.end, len(placed))] if placed else [])
     close = [(abs(at - middle), i) for at, i in edges if span.start - _EDGE <= at <= span.end + _EDGE]
-    return [i for _, i in sorted(close)[:3]]
+    return [i for _, i in sorted(close)[:2]]
 
 
 def _inside(placed: Sequence[Placed], span: Span) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -70,14 +71,15 @@ def transcribe(
         return Heard(Transcript((), "", 0.0), ())
     job = _Job(recogniser, pcm, probability, silences, held)
     spans.sort(key=lambda span: (span.start - span.end, span.start))
-    language, certain = job.language(spans[:_BATCH])
+    first = job.encode(spans[:_BATCH])
+    language, certain = job.language(first)
     batches = [spans[i : i + _BATCH] for i in range(0, len(spans), _BATCH)]
     total = sum(span.end - span.start for span in spans)
     done = 0
     words: list[Word] = []
     second: list[Word] = []
     with ThreadPoolExecutor(workers) as pool:
-        for batch, found in zip(batches, pool.map(lambda b: job.recognise(b, language), batches), strict=True):
+        for batch, found in zip(batches, pool.map(job.recognise, batches, repeat(language), chain([first], repeat(None))), strict=True):
             for heard, extra in found:
                 words += heard
                 second += extra
@@ -107,16 +109,16 @@ class _Job:
         self._silences = silences
         self._held = held
 
-    def language(self, spans: Sequence[Span]) -> tuple[str, float]:
+    def language(self, encoded: Encoded) -> tuple[str, float]:
         """The most probable language of these windows together and its probability."""
-        found = self._recogniser.languages(self._encode(spans))
+        found = self._recogniser.languages(encoded)
         share = {name: float(np.mean([window.get(name, 0.0) for window in found])) for name in found[0]}
         best = max(share, key=lambda name: share[name])
         return best, share[best]
 
-    def recognise(self, spans: Sequence[Span], language: str) -> list[tuple[list[Word], list[Word]]]:
-        """For each window its words in order, and which of them are filled pauses from the second look."""
-        encoded = self._encode(spans)
+    def recognise(self, spans: Sequence[Span], language: str, encoded: Encoded | None) -> list[tuple[list[Word], list[Word]]]:
+        """For each window its words in order, and which of them are filled pauses from the second look. encoded: if it is known already."""
+        encoded = encoded or self.encode(spans)
         decoded = self._recogniser.decode(encoded, language)
         placed = self._recogniser.place(encoded, decoded, language)
         out = []
@@ -131,11 +133,12 @@ class _Job:
             out.append((words, extra))
         return out
 
-    def _encode(self, spans: Sequence[Span]) -> Encoded:
+    def encode(self, spans: Sequence[Span]) -> Encoded:
+        """The windows as the decoder sees them."""
         return self._recogniser.encode([self._pcm[span.start : span.end] for span in spans])
 
     def _alone(self, span: Span, language: str) -> Piece:
-        encoded = self._encode([span])
+        encoded = self.encode([span])
         decoded = self._recogniser.decode(encoded, language)
         return Piece(span, encoded, 0, decoded[0], _moved(self._recogniser.place(encoded, decoded, language)[0], span.start))
 

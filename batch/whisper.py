@@ -20,9 +20,11 @@ _FLOOR = (
     15 * RATE_HZ
 )  # a window is padded to at least this and by at least _TAIL: tighter, the decoder does not know where to stop and loops
 _TAIL = 3 * RATE_HZ
+_AFTER = RATE_HZ  # silence that the aligner must see after the last word, or it smears the words over what there is
 _STEP = 2 * HOP  # samples per position of the encoder
 _TOKENS_PER_S = 12  # nobody speaks faster: about 9 words a second
 _BEAM = 5
+_DOUBTFUL = -0.35  # mean log probability per token below which greedy decoding is not trusted
 _MEDIAN = 5  # positions: the shorter of the usual filters keeps short words apart
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _LOOP = re.compile(r"(.{2,80}?)\1{3,}")
@@ -88,13 +90,25 @@ class Recogniser:
         return [{token[2:-2]: probability for token, probability in window} for window in found]
 
     def decode(self, encoded: Encoded, language: str) -> list[Decoded]:
-        """The most probable tokens of each window by beam search, without timestamps or conditioning on earlier text."""
+        """The most probable tokens of each window, without timestamps or conditioning on earlier text.
+
+        First greedily; a window that this leaves in doubt is searched with a beam, which is worth its cost only there.
+        """
+        found = self._generate(encoded, language, 1)
+        doubtful = [i for i, one in enumerate(found) if one.log_probability < _DOUBTFUL]
+        if doubtful:
+            again = Encoded(encoded.states[doubtful], tuple(encoded.samples[i] for i in doubtful))
+            for i, one in zip(doubtful, self._generate(again, language, _BEAM), strict=True):
+                found[i] = one
+        return found
+
+    def _generate(self, encoded: Encoded, language: str, beam: int) -> list[Decoded]:
         tokenizer = self._tokenizer(language)
         prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
         results = self._model.generate(
-            ctranslate2.StorageView.from_array(encoded.states),
+            ctranslate2.StorageView.from_array(np.ascontiguousarray(encoded.states)),
             [prompt] * len(encoded.samples),
-            beam_size=_BEAM,
+            beam_size=beam,
             max_length=min(448, len(prompt) + 16 + _TOKENS_PER_S * -(-max(encoded.samples) // RATE_HZ)),
             return_scores=True,
             return_no_speech_prob=True,
@@ -145,9 +159,10 @@ class Recogniser:
         self, encoded: Encoded, tokenizer: Tokenizer, tokens: Sequence[list[int]], start: Sequence[int] | None = None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         # Per window the probability of each token and the sample where each begins, one more for the end.
+        positions = (max(encoded.samples) + _AFTER) // _STEP
         blank = tokenizer.encode(" ")  # alignment of nothing is not defined
         results = self._model.align(
-            ctranslate2.StorageView.from_array(np.ascontiguousarray(encoded.states)),
+            ctranslate2.StorageView.from_array(np.ascontiguousarray(encoded.states[:, :positions])),
             list(start or tokenizer.sot_sequence),
             [t or blank for t in tokens],
             [max(2, n // HOP) for n in encoded.samples],

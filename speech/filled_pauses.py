@@ -1,14 +1,15 @@
 """Where the sound may be an um or an uh: a vowel or nasal held with hardly any change. What it was is for the recogniser to say."""
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 
 from speech.audio import HOP, RATE_HZ, Floats, Span, State, States
 
-_FILLED = frozenset(["um", "umm", "uhm", "erm", "uh", "uhh", "hm", "hmm", "hmmm", "mm", "mmm"])
+_FILLED = re.compile(r"u+m+|u+hm+|u+h+|e+rm+|h*m{2,}|hm+")  # not er: Whisper writes it for a syllable that it could not make out
 
-_SHORTEST = 15  # hops: shorter filled pauses exist, but so do many vowels
-LONG = RATE_HZ // 5  # a held sound of 200 ms is hardly ever part of a word in fluent reading
+_SHORTEST = 20  # hops: a sound held for 200 ms is hardly ever part of a word in fluent reading; shorter ones often are
 _BRIDGE = 5  # hops between the vowel and the nasal of an um
 _CHANGE_DB = 4.0  # of the shape of the spectrum within 40 ms
 _SLOPE_ST = 1.0  # of pitch within 40 ms
@@ -19,11 +20,11 @@ _AT_ONCE = 30 * RATE_HZ // HOP  # hops, to bound memory
 
 def is_filled_pause(text: str) -> bool:
     """Whether a word is um, uh or a spelling of them, whatever its case and punctuation."""
-    return "".join(c for c in text.lower() if c.isalpha()) in _FILLED
+    return _FILLED.fullmatch("".join(c for c in text.lower() if c.isalpha())) is not None
 
 
 def candidates(pcm: Floats, f0_hz: Floats, states: States) -> list[Span]:
-    """Held sounds of at least 150 ms, in order: speech whose spectral shape changes by at most 4 dB and whose pitch by at most 1 semitone
+    """Held sounds of at least 200 ms, in order: speech whose spectral shape changes by at most 4 dB and whose pitch by at most 1 semitone
     in 40 ms, with more energy below 1 kHz than above 3 kHz (a held s is no filled pause).
 
     pcm: (n,) at 16 kHz. f0_hz, states: (n // 160,). Creak counts: pitch matters only where there is one. After Audhkhasi et al. 2009.
