@@ -168,7 +168,14 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     talk = written(tmp_path / "talk.wav", riff(int16(speech(16_000)) * 100))
     command = [*COMMAND, "analyze", str(talk), "--out", str(tmp_path / "out")]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job of a shell hands on that it is ignored
+    ) as run:
         assert run.stdout is not None
         assert run.stderr is not None
         first = run.stdout.readline()  # the first stage has begun
