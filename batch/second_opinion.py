@@ -102,11 +102,11 @@ def _gaps(placed: Sequence[Placed], at: int) -> tuple[int, ...]:
 
 
 def _near(placed: Sequence[Placed], span: Span) -> list[int]:
-    # Before which words a sound held for long may lie: the word edges in it or within 250 ms of it, at most two.
+    # Before which words a sound held for long may lie: the word edges in it or within 250 ms of it, at most three.
     middle = (span.start + span.end) // 2
     edges = [(p.word.start, i) for i, p in enumerate(placed)] + ([(placed[-1].word.end, len(placed))] if placed else [])
     close = [(abs(at - middle), i) for at, i in edges if span.start - _EDGE <= at <= span.end + _EDGE]
-    return [i for _, i in sorted(close)[:2]]
+    return [i for _, i in sorted(close)[:3]]
 
 
 def _inside(placed: Sequence[Placed], span: Span) -> bool:

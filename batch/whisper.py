@@ -20,7 +20,6 @@ _FLOOR = (
     15 * RATE_HZ
 )  # a window is padded to at least this and by at least _TAIL: tighter, the decoder does not know where to stop and loops
 _TAIL = 3 * RATE_HZ
-_AFTER = RATE_HZ  # silence that the aligner must see after the last word, or it smears the words over what there is
 _STEP = 2 * HOP  # samples per position of the encoder
 _TOKENS_PER_S = 12  # nobody speaks faster: about 9 words a second
 _BEAM = 5
@@ -159,10 +158,9 @@ class Recogniser:
         self, encoded: Encoded, tokenizer: Tokenizer, tokens: Sequence[list[int]], start: Sequence[int] | None = None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         # Per window the probability of each token and the sample where each begins, one more for the end.
-        positions = (max(encoded.samples) + _AFTER) // _STEP
         blank = tokenizer.encode(" ")  # alignment of nothing is not defined
         results = self._model.align(
-            ctranslate2.StorageView.from_array(np.ascontiguousarray(encoded.states[:, :positions])),
+            ctranslate2.StorageView.from_array(np.ascontiguousarray(encoded.states)),
             list(start or tokenizer.sot_sequence),
             [t or blank for t in tokens],
             [max(2, n // HOP) for n in encoded.samples],
