@@ -114,13 +114,15 @@ def _measure(spoken: Spoken, unit: str, needs: str, of: _Number) -> Measure:
 
 
 def _half_width(spoken: Spoken, span: Span, of: _Number) -> float | None:
-    # The measure on five contiguous parts: their spread over sqrt(5), times t. None where a part is too short or has no value.
+    # The measure on five contiguous parts: their spread over sqrt(5), times t. None where a part is too short or has
+    # no value, and where all are alike: five times no um in a talk does not make the speaker sure never to say one.
     if seconds(span.end - span.start) < BATCHES * _BATCH_S:
         return None
     edges = np.linspace(span.start, span.end, BATCHES + 1).astype(int)
     values = [of(spoken, Span(int(a), int(b))) for a, b in pairwise(edges)]
     known = [v for v in values if v is not None]
-    return _T_QUANTILE * float(np.std(known, ddof=1)) / BATCHES**0.5 if len(known) == BATCHES else None
+    spread = float(np.std(known, ddof=1)) if len(known) == BATCHES else 0.0
+    return _T_QUANTILE * spread / BATCHES**0.5 if spread > 0.0 else None
 
 
 # what falls into a stretch

@@ -279,10 +279,18 @@ def test_the_interval_is_students_over_five_parts() -> None:
 
 
 def test_there_is_no_interval_below_fifty_seconds() -> None:
-    assert measures(with_rates([20] * 5, part_s=10.0))["speech_rate_wpm"].high == pytest.approx(120.0)
-    short = replace(with_rates([20] * 5, part_s=10.0), span=Span(0, samples(50) - 1))
+    uneven = [20, 22, 20, 22, 16]
+    assert measures(with_rates(uneven, part_s=10.0))["speech_rate_wpm"].high is not None
+    short = replace(with_rates(uneven, part_s=10.0), span=Span(0, samples(50) - 1))
     assert {(m.low, m.high) for m in measures(short).values()} == {(None, None)}
     assert {(m.low, m.high) for m in measures(replace(minute(), span=Span(0, samples(49)))).values()} == {(None, None)}
+
+
+def test_five_equal_parts_give_no_interval_of_width_zero() -> None:
+    found = measures(with_rates([20] * 5))
+    for name in ("speech_rate_wpm", "filled_pauses_per_min"):
+        assert found[name].value is not None
+        assert (found[name].low, found[name].high) == (None, None)
 
 
 def test_a_part_without_a_value_gives_no_interval() -> None:
@@ -294,7 +302,7 @@ def test_a_part_without_a_value_gives_no_interval() -> None:
 
 def test_an_interval_holds_its_value_and_no_impossible_one(of_the_minute: dict[str, Measure]) -> None:
     known = [m for m in of_the_minute.values() if m.low is not None]
-    assert len(known) >= 25
+    assert len(known) >= 24
     for m in known:
         assert m.low is not None
         assert m.high is not None
