@@ -1,14 +1,13 @@
 """How probable speech is, 32 ms at a time: Silero VAD v6, from the ONNX file that the faster-whisper package carries."""
 
-import importlib.util
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import onnxruntime
 
+from config.models import silero_vad_path
 from speech.audio import Floats
 
 VERSION: Final = "silero_vad_v6.onnx"
@@ -19,24 +18,13 @@ _AUDIBLE_RMS: Final = 0.01  # -40 dBFS
 _MOST_GAIN: Final = 300.0  # 50 dB
 
 
-def model_path() -> Path:
-    """Where the weights are, found without importing faster-whisper. FileNotFoundError where the package is not installed."""
-    package = importlib.util.find_spec("faster_whisper")
-    if package is None or package.origin is None:
-        raise FileNotFoundError("the package faster-whisper, which carries the Silero VAD, is not installed")
-    path = Path(package.origin).parent / "assets" / VERSION
-    if not path.is_file():
-        raise FileNotFoundError(f"the installed faster-whisper does not carry {VERSION}")
-    return path
-
-
 @lru_cache(maxsize=1)
 def _session() -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(str(model_path()), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(silero_vad_path()), options, providers=["CPUExecutionProvider"])
 
 
 class SpeechProbability:
