@@ -20,7 +20,8 @@ _AGAIN = round(0.8 * RATE_HZ)  # speech without words that is worth a second dec
 _PART = RATE_HZ  # the shortest part of a window that is tried again on its own
 _LEAST_PAUSE = round(0.15 * RATE_HZ)
 _UNLIKELY = -1.0  # mean log probability per token below which a window is tried in two parts (Radford et al. 2022)
-_SILENT = 0.6  # no-speech probability above which unlikely words are not believed
+_SILENT = 0.6  # no-speech probability (in clear speech below 0.1) above which words must be ...
+_SURE = -0.5  # ... at least this likely, mean log probability per token
 _STOCK = frozenset(
     [
         "thank you",
@@ -176,7 +177,7 @@ class _Job:
         words = refine(piece.placed, self._silences)
         text = "".join(c for c in " ".join(w.text for w in words).lower() if c.isalpha() or c in " '").strip()
         likely = float(np.mean([w.probability for w in words])) if words else 0.0
-        unheard = piece.decoded.no_speech > _SILENT and piece.decoded.log_probability < _UNLIKELY
+        unheard = piece.decoded.no_speech > _SILENT and piece.decoded.log_probability < _SURE
         if unheard or repetitive(" ".join(w.text for w in words)) or (text in _STOCK and likely < _STOCK_SURE):
             return {}
         return {i: _named(word) for i, word in enumerate(words) if self._spoken(word)}

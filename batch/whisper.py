@@ -16,9 +16,8 @@ from speech.edges import Placed
 from speech.words import Word, WordKind
 
 LONGEST = 30 * RATE_HZ
-_FLOOR = (
-    15 * RATE_HZ
-)  # a window is padded to at least this and by at least _TAIL: tighter, the decoder does not know where to stop and loops
+# A window is padded to at least _FLOOR and by at least _TAIL: tighter, the decoder does not know where to stop and loops.
+_FLOOR = 12 * RATE_HZ
 _TAIL = 3 * RATE_HZ
 _STEP = 2 * HOP  # samples per position of the encoder
 _TOKENS_PER_S = 12  # nobody speaks faster: about 9 words a second
@@ -44,6 +43,7 @@ class Decoded:
     """The tokens of one window and how sure the recogniser was of them."""
 
     tokens: tuple[int, ...]
+    probabilities: tuple[float, ...]  # of each token, after those before it; 0..1
     log_probability: float  # mean per token
     no_speech: float  # 0..1
 
@@ -110,24 +110,31 @@ class Recogniser:
             beam_size=beam,
             max_length=min(448, len(prompt) + 16 + _TOKENS_PER_S * -(-max(encoded.samples) // RATE_HZ)),
             return_scores=True,
+            return_logits_vocab=beam == 1,  # a beam does not keep them: it is asked again
             return_no_speech_prob=True,
         )
-        return [Decoded(tuple(r.sequences_ids[0]), float(r.scores[0]), float(r.no_speech_prob)) for r in results]
+        tokens = [tuple(r.sequences_ids[0]) for r in results]
+        if beam == 1:
+            sure = [_likely(r.logits[0], own) for r, own in zip(results, tokens, strict=True)]
+        else:
+            sure = [tuple(own.tolist()) for own, _ in self._align(encoded, tokenizer, [list(own) for own in tokens])]
+        return [
+            Decoded(own, likely, float(r.scores[0]), float(r.no_speech_prob)) for own, likely, r in zip(tokens, sure, results, strict=True)
+        ]
 
     def place(self, encoded: Encoded, decoded: Sequence[Decoded], language: str) -> list[list[Placed]]:
         """The words of each window with sample times from its start.
 
-        Times come from a second, teacher-forced pass over the same text cut into its first letter and pairs of letters: attention then has
+        Times come from a teacher-forced pass over the same text cut into its first letter and pairs of letters: attention then has
         something to hold on to every few hops, where whole-word tokens are known to run 50 ms early.
         """
         tokenizer = self._tokenizer(language)
         words = [_words(tokenizer, d.tokens, language) for d in decoded]
         spelt = [[[tokenizer.encode(piece) for piece in word.pieces] for word in window] for window in words]
-        likely = self._align(encoded, tokenizer, [list(d.tokens) for d in decoded])
         timed = self._align(encoded, tokenizer, [[token for word in window for piece in word for token in piece] for window in spelt])
         return [
-            _placed(window, [[len(piece) for piece in word] for word in cut], sure, begins, samples)
-            for window, cut, (sure, _), (_, begins), samples in zip(words, spelt, likely, timed, encoded.samples, strict=True)
+            _placed(window, [[len(piece) for piece in word] for word in cut], one.probabilities, begins, samples)
+            for window, cut, one, (_, begins), samples in zip(words, spelt, decoded, timed, encoded.samples, strict=True)
         ]
 
     def filler_probability(self, encoded: Encoded, window: int, heard: Span, before: Sequence[int]) -> dict[str, float]:
@@ -221,7 +228,16 @@ def _cut(text: str) -> list[str]:
     return [(gap if i == 0 else "") + piece for i, piece in enumerate(pieces) if piece]
 
 
-def _placed(words: list[_Spelt], lengths: list[list[int]], sure: np.ndarray, begins: np.ndarray, samples: int) -> list[Placed]:
+def _likely(logits: Sequence[ctranslate2.StorageView], tokens: Sequence[int]) -> tuple[float, ...]:
+    # logits: (vocabulary,) of each step, the end of the text included.
+    out = []
+    for step, token in zip(logits, tokens, strict=False):
+        of = np.asarray(step).ravel()
+        out.append(float(1.0 / np.exp(of - of[token]).sum()))
+    return tuple(out)
+
+
+def _placed(words: list[_Spelt], lengths: list[list[int]], sure: Sequence[float], begins: np.ndarray, samples: int) -> list[Placed]:
     # lengths: tokens of each piece of each word. sure: probability of each decoder token. begins: sample of each token of a piece.
     out = []
     token = piece = 0

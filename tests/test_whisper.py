@@ -75,7 +75,7 @@ def test_company_changes_no_word_and_hardly_a_time(recogniser: Recogniser, windo
 def test_a_window_is_encoded_no_further_than_it_needs(recogniser: Recogniser) -> None:
     short = recogniser.encode([np.zeros(RATE_HZ, np.float32)])
     long = recogniser.encode([np.zeros(20 * RATE_HZ, np.float32)])
-    assert [e.states.shape[1] * 320 / RATE_HZ for e in (short, long)] == [15.0, 23.0]
+    assert [e.states.shape[1] * 320 / RATE_HZ for e in (short, long)] == [12.0, 23.0]
     assert short.samples == (RATE_HZ,)
 
 
