@@ -16,6 +16,17 @@ MOST_THREADS = 256
 
 
 @dataclass(frozen=True, slots=True)
+class S3Settings:
+    """Where blobs are kept when they are not files: any store that speaks S3."""
+
+    endpoint: str  # S3_ENDPOINT
+    bucket: str  # S3_BUCKET
+    access_key: str  # S3_ACCESS_KEY
+    secret_key: str  # S3_SECRET_KEY
+    region: str  # S3_REGION
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Checked settings, handed down in pieces. Nothing else reads the environment."""
 
@@ -23,6 +34,13 @@ class Settings:
     asr_model: str  # ELOCUTE_ASR_MODEL: `bundled`, a folder, or a name on the Hugging Face hub
     device: Device  # ELOCUTE_DEVICE
     threads: int  # ELOCUTE_THREADS: CPU threads for the models; by default every core this process may use
+    database_url: str | None = None  # DATABASE_URL: PostgreSQL with pgvector, as the owner of the tables; None: the embedded one
+    redis_url: str | None = None  # REDIS_URL: Valkey or Redis; None: the embedded one
+    nats_url: str | None = None  # NATS_URL: NATS with JetStream; None: the embedded one
+    s3: S3Settings | None = None  # S3_*; None: files in the data folder
+    host: str = "127.0.0.1"  # ELOCUTE_HOST: what the server listens on
+    port: int = 8000  # ELOCUTE_PORT
+    public_url: str | None = None  # ELOCUTE_PUBLIC_URL: where browsers reach the server, when that is not http://host:port
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -34,8 +52,48 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         data=_data(environ.get("ELOCUTE_DATA")),
         asr_model=environ.get("ELOCUTE_ASR_MODEL") or "bundled",
         device=cast(Device, device),
-        threads=_threads(environ.get("ELOCUTE_THREADS")),
+        threads=_threads(environ),
+        database_url=_url(environ, "DATABASE_URL", "postgresql", "postgres"),
+        redis_url=_url(environ, "REDIS_URL", "redis", "rediss", "valkey", "unix"),
+        nats_url=_url(environ, "NATS_URL", "nats", "tls"),
+        s3=_s3(environ),
+        host=environ.get("ELOCUTE_HOST") or "127.0.0.1",
+        port=_whole(environ, "ELOCUTE_PORT", 8000, 65_535),
+        public_url=_url(environ, "ELOCUTE_PUBLIC_URL", "http", "https"),
     )
+
+
+def _url(environ: Mapping[str, str], name: str, *schemes: str) -> str | None:
+    value = environ.get(name)
+    if not value:
+        return None
+    if value.partition("://")[0] not in schemes:  # the value may hold a password: it is not repeated
+        raise Unusable("bad-setting", name=name, value="...", expected=f"must be an address that starts with {schemes[0]}://")
+    return value.rstrip("/") if schemes[0] == "http" else value
+
+
+def _s3(environ: Mapping[str, str]) -> S3Settings | None:
+    names = ("S3_ENDPOINT", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY")
+    given = [name for name in names if environ.get(name)]
+    if not given:
+        return None
+    for name in names:
+        if name not in given:
+            raise Unusable("bad-setting", name=name, value="", expected=f"must be set too, as {given[0]} is")
+    endpoint = _url(environ, "S3_ENDPOINT", "http", "https")
+    assert endpoint is not None
+    return S3Settings(
+        endpoint, environ["S3_BUCKET"], environ["S3_ACCESS_KEY"], environ["S3_SECRET_KEY"], environ.get("S3_REGION") or "us-east-1"
+    )
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int, most: int) -> int:
+    value = environ.get(name)
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= most:
+        raise Unusable("bad-setting", name=name, value=value, expected=f"must be a number from 1 to {most}")
+    return int(value)
 
 
 def _data(value: str | None) -> Path:
@@ -50,9 +108,5 @@ def _data(value: str | None) -> Path:
     return folder
 
 
-def _threads(value: str | None) -> int:
-    if not value:
-        return min(len(os.sched_getaffinity(0)), MOST_THREADS)
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= MOST_THREADS:
-        raise Unusable("bad-setting", name="ELOCUTE_THREADS", value=value, expected=f"must be a number from 1 to {MOST_THREADS}")
-    return int(value)
+def _threads(environ: Mapping[str, str]) -> int:
+    return _whole(environ, "ELOCUTE_THREADS", min(len(os.sched_getaffinity(0)), MOST_THREADS), MOST_THREADS)
