@@ -1,19 +1,27 @@
-"""One recording from file to full measurement: the steps in order, each a function of what came before."""
+"""One recording from file to full measurement: the steps in order, each a function of what came before.
 
-from collections.abc import Sequence
-from dataclasses import replace
+`elocute analyze` runs them all in one process; the workers of a server run the same functions, one step of the graph at a time.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batch.decode import Recording, decode
 from batch.progress import Progress, Unwatched
 from config import models
 from config.settings import Settings
 from speech import activity, disfluencies, filled_pauses, measures, prosody, syllables
-from speech.analysis import Analysis, AudioFacts, Disfluency, Filler, LanguageIssue
-from speech.audio import HOP, Frames
+from speech.analysis import Analysis, AudioFacts, Disfluency, Filler, LanguageIssue, Measure, Pause, Stretch
+from speech.audio import HOP, Floats, Frames, States
 from speech.errors import Problem, sentence
 from speech.pauses import pauses, silences, speaking_span
 from speech.words import Transcript, Word
+
+if TYPE_CHECKING:  # they load CTranslate2
+    from batch.transcribe import Heard
+    from batch.whisper import Recogniser
 
 DEFINITIONS = "1"  # of docs/metrics.md: grows when a formula changes
 
@@ -21,40 +29,93 @@ _SURE_LANGUAGE = 0.5  # probability below which a user is told to doubt it
 _EDGE_SILENCE = 5 * HOP  # what may part two words
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Listened:
+    """What the signal alone tells."""
+
+    probability: Floats  # (k,) of speech, per 512 samples
+    hops: prosody.Hops
+    state: States
+
+    @property
+    def frames(self) -> Frames:
+        """What is written and drawn of them."""
+        return Frames(0, HOP, self.hops.f0_hz, self.hops.level_dbfs, self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a measured recording holds beside its sound, its words and its frames: small enough for a row of the store."""
+
+    warnings: tuple[str, ...]
+    pauses: tuple[Pause, ...]
+    fillers: tuple[Filler, ...]
+    disfluencies: tuple[Disfluency, ...]
+    language_issues: tuple[LanguageIssue, ...]
+    measures: dict[str, Measure]
+    stretches: tuple[Stretch, ...]
+    versions: dict[str, str]
+
+
 def analyze(path: Path, settings: Settings, progress: Progress | None = None) -> tuple[Analysis, Recording]:
-    """Measure one file. Raises Problem or config.errors.Unusable, with what to say to the user, before anything is written."""
+    """Measure one file: every step in this process. Raises Problem or config.errors.Unusable, with what to say to the user."""
     told = progress or Unwatched()
     told.stage("reading")
     recording = decode(path, told.at)
-    pcm = recording.pcm
-
     told.stage("listening")
-    from batch import vad  # these load onnxruntime, CTranslate2 and Praat: not before the file has proved to be sound
-    from batch.transcribe import transcribe
-    from batch.whisper import Recogniser
-
-    probability = vad.speech_probability(pcm, lambda done: told.at(done / pcm.size))
-    hops = prosody.analyse(pcm, recording.lost)
-    state = activity.activity(pcm, probability, recording.lost)
-    frames = Frames(0, HOP, hops.f0_hz, hops.level_dbfs, state)
-
+    listened = listen(recording, told.at)
     told.stage("recognising")
     model, where = models.asr_model(settings), models.placement(settings)
-    heard = transcribe(
-        Recogniser(model, where, settings.threads),  # held by nobody else: its memory is free again before the words are read
-        pcm,
-        probability,
-        silences(state, _EDGE_SILENCE),
-        filled_pauses.candidates(pcm, frames.f0_hz, state),
-        settings.threads,
-        told.at,
-    )
-    words = heard.transcript.words
-    if not words:
-        raise Problem("no-speech", path=path)
+    from batch.whisper import Recogniser
 
+    # The recogniser is held by nobody else: its memory is free again before the words are read.
+    heard = recognise(Recogniser(model, where, settings.threads), recording, listened, settings.threads, told.at)
+    if not heard.transcript.words:
+        raise Problem("no-speech", path=path)
     told.stage("reading the words")
-    versions = {"definitions": DEFINITIONS, "vad": vad.VERSION, **models.versions(model, where)}
+    findings = measure(recording.facts, heard, listened, {**models.versions(model, where)}, told)
+    voice = voiced(recording.pcm, listened)
+    return analysis(recording.facts, heard.transcript, listened, findings, voice), recording
+
+
+def listen(recording: Recording, at: Callable[[float], None]) -> Listened:
+    """Where there is speech, and the prosody of every hop."""
+    from batch import vad  # it loads onnxruntime: not before the file has proved to be sound
+
+    probability = vad.speech_probability(recording.pcm, lambda done: at(done / recording.pcm.size))
+    return Listened(
+        probability, prosody.analyse(recording.pcm, recording.lost), activity.activity(recording.pcm, probability, recording.lost)
+    )
+
+
+def recognise(recogniser: "Recogniser", recording: Recording, listened: Listened, workers: int, at: Callable[[float], None]) -> "Heard":
+    """The words, in their places."""
+    from batch.transcribe import transcribe
+
+    return transcribe(
+        recogniser,
+        recording.pcm,
+        listened.probability,
+        silences(listened.state, _EDGE_SILENCE),
+        filled_pauses.candidates(recording.pcm, listened.hops.f0_hz, listened.state),
+        workers,
+        at,
+    )
+
+
+def voiced(pcm: Floats, listened: Listened) -> dict[str, Measure]:
+    """The measures of the voice, by Praat."""
+    from batch import voice
+
+    return voice.measures(pcm, listened.hops.f0_hz)
+
+
+def measure(facts: AudioFacts, heard: "Heard", listened: Listened, versions: dict[str, str], progress: Progress) -> Findings:
+    """Everything that words and frames tell together. versions: of what recognised the words."""
+    from batch import vad, voice
+
+    words = heard.transcript.words
+    versions = {**versions, "definitions": DEFINITIONS, "vad": vad.VERSION, "praat": voice.VERSION}
     english = heard.transcript.language == "en"
     pronunciations: dict[str, int] = {}
     clause_ends: frozenset[int] | None = None
@@ -73,37 +134,48 @@ def analyze(path: Path, settings: Settings, progress: Progress | None = None) ->
     )
     fillers = _fillers(words, frozenset((w.start, w.end) for w in heard.second_opinion), markers)
     broken = _disfluencies(words, counts) if english else ()
-    found = pauses(state, words, fillers, clause_ends)
+    found = pauses(listened.state, words, fillers, clause_ends)
 
-    told.stage("measuring")
-    from batch import voice
-
+    progress.stage("measuring")
     spoken = measures.Spoken(
         words,
         counts,
-        frames,
-        hops.k_power,
-        hops.nuclei,
+        listened.frames,
+        listened.hops.k_power,
+        listened.hops.nuclei,
         found,
         fillers,
         broken,
         issues,
-        speaking_span(state, words, fillers),
+        speaking_span(listened.state, words, fillers),
         heard.transcript.language,
     )
-    analysis = Analysis(
-        audio=_warned(recording.facts, heard.transcript),
-        transcript=heard.transcript,
-        frames=frames,
+    return Findings(
+        warnings=_warned(facts, heard.transcript),
         pauses=found,
         fillers=fillers,
         disfluencies=broken,
         language_issues=issues,
-        measures={**measures.measures(spoken), **voice.measures(pcm, frames.f0_hz)},
+        measures=measures.measures(spoken),
         stretches=measures.stretches(spoken),
-        versions=dict(sorted({**versions, "praat": voice.VERSION}.items())),
+        versions=dict(sorted(versions.items())),
     )
-    return analysis, recording
+
+
+def analysis(facts: AudioFacts, transcript: Transcript, listened: Listened, findings: Findings, voice: dict[str, Measure]) -> Analysis:
+    """The parts put together."""
+    return Analysis(
+        audio=replace(facts, warnings=findings.warnings),
+        transcript=transcript,
+        frames=listened.frames,
+        pauses=findings.pauses,
+        fillers=findings.fillers,
+        disfluencies=findings.disfluencies,
+        language_issues=findings.language_issues,
+        measures={**findings.measures, **voice},
+        stretches=findings.stretches,
+        versions=findings.versions,
+    )
 
 
 def _fillers(words: Sequence[Word], second_opinion: frozenset[tuple[int, int]], markers: Sequence[Filler]) -> tuple[Filler, ...]:
@@ -126,10 +198,10 @@ def _disfluencies(words: Sequence[Word], counts: Sequence[int]) -> tuple[Disflue
     return tuple(sorted(found, key=lambda d: (d.start, d.end)))
 
 
-def _warned(facts: AudioFacts, heard: Transcript) -> AudioFacts:
+def _warned(facts: AudioFacts, heard: Transcript) -> tuple[str, ...]:
     warnings = list(facts.warnings)
     if heard.language_probability < _SURE_LANGUAGE:
         warnings.append(sentence("unsure-language", language=heard.language, percent=100 * heard.language_probability))
     if heard.language != "en":
         warnings.append(sentence("other-language", language=heard.language))
-    return replace(facts, warnings=tuple(warnings))
+    return tuple(warnings)
