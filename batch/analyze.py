@@ -73,7 +73,7 @@ def analyze(path: Path, settings: Settings, progress: Progress | None = None) ->
     if not heard.transcript.words:
         raise Problem("no-speech", path=path)
     told.stage("reading the words")
-    findings = measure(recording.facts, heard, listened, {**models.versions(model, where)}, told)
+    findings, _ = measure(recording.facts, heard, listened, models.versions(model, where), told)
     voice = voiced(recording.pcm, listened)
     return analysis(recording.facts, heard.transcript, listened, findings, voice), recording
 
@@ -110,8 +110,10 @@ def voiced(pcm: Floats, listened: Listened) -> dict[str, Measure]:
     return voice.measures(pcm, listened.hops.f0_hz)
 
 
-def measure(facts: AudioFacts, heard: "Heard", listened: Listened, versions: dict[str, str], progress: Progress) -> Findings:
-    """Everything that words and frames tell together. versions: of what recognised the words."""
+def measure(
+    facts: AudioFacts, heard: "Heard", listened: Listened, versions: dict[str, str], progress: Progress
+) -> tuple[Findings, measures.Spoken]:
+    """Everything that words and frames tell together, and what it was told from. versions: of what recognised the words."""
     from batch import vad, voice
 
     words = heard.transcript.words
@@ -150,7 +152,7 @@ def measure(facts: AudioFacts, heard: "Heard", listened: Listened, versions: dic
         speaking_span(listened.state, words, fillers),
         heard.transcript.language,
     )
-    return Findings(
+    findings = Findings(
         warnings=_warned(facts, heard.transcript),
         pauses=found,
         fillers=fillers,
@@ -160,6 +162,7 @@ def measure(facts: AudioFacts, heard: "Heard", listened: Listened, versions: dic
         stretches=measures.stretches(spoken),
         versions=dict(sorted(versions.items())),
     )
+    return findings, spoken
 
 
 def analysis(facts: AudioFacts, transcript: Transcript, listened: Listened, findings: Findings, voice: dict[str, Measure]) -> Analysis:

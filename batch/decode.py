@@ -25,6 +25,9 @@ from speech.analysis import AudioFacts
 from speech.audio import HOP, RATE_HZ, Floats, Span, seconds
 from speech.errors import Problem, printable, sentence
 
+Beginning = Callable[[Floats, tuple[Span, ...]], None]
+
+BEGINNING_S = 60  # what a user sees numbers of before the rest is decoded
 SHORTEST_S = 0.2  # less than one syllable
 LONGEST_HOURS = 12
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 4_000, 1_000_000
@@ -65,12 +68,13 @@ class Recording:
     facts: AudioFacts
 
 
-def decode(path: Path, at: Callable[[float], None] = lambda _: None) -> Recording:
+def decode(path: Path, at: Callable[[float], None] = lambda _: None, beginning: Beginning | None = None) -> Recording:
     """The sound of a plain local file: any container, codec, rate and number of channels that PyAV knows.
 
     Memory is that of the signal (4 bytes a sample, 230 MB an hour) plus an eighth while it grows. The default audio stream is taken.
     Channels are averaged, leaving out those 20 dB below the loudest; where that cancels, the loudest is taken (such files are decoded
-    twice). Every sample keeps its place by the container's timestamps. `at` is told the share of the file that has been read.
+    twice). Every sample keeps its place by the container's timestamps. `at` is told the share of the file that has been read; `beginning`,
+    once, the first BEGINNING_S of a longer recording and what is lost of them, before the rest is decoded and the whole is levelled.
     Raises Problem for everything that can be wrong with a file.
     """
     with _opened(path) as file:
@@ -80,7 +84,7 @@ def decode(path: Path, at: Callable[[float], None] = lambda _: None) -> Recordin
         try:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             made = _Pass(path, file, size, at)
-            made.run(None)
+            made.run(None, beginning)
             channels = _voices(made.covariance)
             if channels != tuple(range(len(made.covariance))):
                 made = _Pass(path, file, size, at)  # the first signal is released before the second grows
@@ -172,6 +176,10 @@ class _Signal:
             self.append(np.zeros(size - self.size, np.float32))
         self.size = size
 
+    def first(self, size: int) -> Floats:
+        """A copy of the first samples."""
+        return self._pcm[:size].copy()
+
     def take(self) -> Floats:
         self._pcm.resize(self.size, refcheck=False)
         return self._pcm
@@ -208,7 +216,7 @@ class _Pass:
         self.damaged_end = False
         self.failed = 0
 
-    def run(self, mix: tuple[int, ...] | None) -> None:
+    def run(self, mix: tuple[int, ...] | None, beginning: Beginning | None = None) -> None:
         """Fill the signal with the average of the channels in `mix` (None: all)."""
         self._mix = mix
         self._file.seek(0)
@@ -220,6 +228,9 @@ class _Pass:
                     self._gap(piece)
                 else:
                     self._add(piece)
+                if beginning is not None and self.signal.size >= BEGINNING_S * RATE_HZ:
+                    beginning(self.signal.first(BEGINNING_S * RATE_HZ), tuple(s for s in self.lost if s.end <= BEGINNING_S * RATE_HZ))
+                    beginning = None
             self._end_part()
 
     def _open(self) -> InputContainer:

@@ -18,7 +18,7 @@ from batch import index_page, playback
 from batch.captions import Cue, clock, cues, gap, paragraphs
 from batch.document import Document, document, encoded, plain
 from speech.analysis import Analysis
-from speech.audio import RATE_HZ, Floats, State, seconds
+from speech.audio import RATE_HZ, Floats, Frames, State, seconds
 from speech.words import Word
 
 Format = Literal["json", "csv", "parquet", "txt", "vtt", "srt", "textgrid", "html"]
@@ -28,11 +28,12 @@ EMBEDDED_BYTES = 12 * 2**20  # sound up to this size, about 50 minutes, travels 
 SOUND_FILE = "audio.mp3"
 
 
-def write(analysis: Analysis, pcm: Floats, out_dir: Path, formats: Sequence[Format] = FORMATS) -> list[Path]:
+def write(analysis: Analysis, pcm: Floats, out_dir: Path, formats: Sequence[Format] = FORMATS, sound: bytes | None = None) -> list[Path]:
     """Write the files asked for into out_dir, which is made where missing, and say where they are.
 
-    pcm: (n,) the sound analysed, 16 kHz in [-1, 1]; it is played by the page. A file appears whole or not at all. Raises OSError
-    where the folder cannot be written. A long recording's page keeps its sound beside it, in audio.mp3.
+    pcm: (n,) the sound analysed, 16 kHz in [-1, 1]. sound: the same as MP3, which the page plays; made here where it is not given. A file
+    appears whole or not at all. Raises OSError where the folder cannot be written. A long recording's page keeps its sound beside it, in
+    audio.mp3.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     shape = document(analysis)
@@ -56,7 +57,7 @@ def write(analysis: Analysis, pcm: Floats, out_dir: Path, formats: Sequence[Form
     if "csv" in formats:
         put("words.csv", lambda part: _save_words(shape, part))
     if "parquet" in formats:
-        put("frames.parquet", lambda part: _save_frames(analysis, part))
+        put("frames.parquet", lambda part: save_frames(analysis.frames, part))
     if "txt" in formats:
         put_bytes("transcript.txt", _text(analysis).encode())
     captions = cues(analysis.transcript.words, analysis.audio.samples, analysis.transcript.language)
@@ -67,7 +68,7 @@ def write(analysis: Analysis, pcm: Floats, out_dir: Path, formats: Sequence[Form
     if "textgrid" in formats:
         put("analysis.TextGrid", lambda part: _save_textgrid(analysis, part))
     if "html" in formats:
-        sound = playback.mp3(pcm)
+        sound = sound or playback.mp3(pcm)
         if len(sound) > EMBEDDED_BYTES:
             put_bytes(SOUND_FILE, sound)
             put_bytes("index.html", index_page.render(analysis, shape, pcm, SOUND_FILE).encode())
@@ -83,9 +84,8 @@ def _save_words(shape: Document, path: Path) -> None:
         table.writerows((w.text, f"{w.start_s:.3f}", f"{w.end_s:.3f}", f"{w.probability:.4f}", w.kind) for w in shape.words)
 
 
-def _save_frames(analysis: Analysis, path: Path) -> None:
+def save_frames(frames: Frames, path: Path) -> None:
     """One row per hop. The centre is written to 0.1 ms, so that equal hops stay equal and compress."""
-    frames = analysis.frames
     centre_s = np.round((frames.start + (np.arange(frames.state.size) + 0.5) * frames.hop) / RATE_HZ, 4)
     fields = [
         pa.field("t_s", pa.float64(), nullable=False, metadata={"unit": "s", "meaning": "centre of the hop"}),

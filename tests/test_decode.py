@@ -311,3 +311,20 @@ def check(made: Recording) -> None:
     assert np.abs(made.pcm).max() <= 1.0
     assert all(0 <= span.start < span.end <= made.pcm.size for span in made.lost)
     assert all(one.end < two.start for one, two in zip(made.lost, made.lost[1:], strict=False))
+
+
+def test_the_beginning_of_a_long_recording_is_told_before_its_end(tmp_path: Path) -> None:
+    pcm = (0.1 * np.sin(np.arange(65 * RATE_HZ) * 0.05)).astype(np.float32)
+    shares: list[float] = []
+    told: list[tuple[Floats, int]] = []
+
+    def beginning(first: Floats, lost: tuple[Span, ...]) -> None:
+        assert lost == ()
+        told.append((first, len(shares)))
+
+    whole = decode(written(tmp_path / "long.wav", riff(int16(pcm))), shares.append, beginning)
+    assert [first.size for first, _ in told] == [decoding.BEGINNING_S * RATE_HZ]
+    assert np.array_equal(told[0][0], whole.pcm[: told[0][0].size])
+    assert told[0][1] < len(shares)  # there was more to read
+    decode(written(tmp_path / "short.wav", riff(int16(pcm[: 10 * RATE_HZ]))), beginning=beginning)
+    assert len(told) == 1  # a short recording has no beginning apart
