@@ -1,10 +1,11 @@
-# `make` prints what there is to do. Everything is made inside .venv/ and out/; only a browser, for the tests of the page, comes from apt.
+# `make` prints what there is to do. Everything is made inside .venv/, web/node_modules/ and api/pages/static/; only a browser, for the tests
+# of the pages, comes from apt.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint bench lock clean browser
 BIN := .venv/bin
 READY := .venv/.ready
+PAGES := api/pages/static/.built
 BROWSER := chromium fonts-dejavu-core libatomic1
-SAMPLE = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(f("moonshine_voice").submodule_search_locations[0])')/assets/two_cities.wav
 
 help:  ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,16 +24,19 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: $(READY)  ## analyse a recording into out/: make run AUDIO=talk.wav (without AUDIO: a reading of Dickens)
-	@$(BIN)/elocute analyze --out out -- "$${AUDIO:-$(SAMPLE)}"
-	@echo "Open this in a browser: $(CURDIR)/out/index.html"
+$(PAGES): $(READY) $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/generated/*') $(wildcard batch/page/*.woff2) batch/page/measures.toml batch/page/base.css
+	$(BIN)/python web/build.py
+	@touch $@
+
+run: $(READY) $(PAGES)  ## start Elocute and all it needs: a page to practise on
+	@$(BIN)/elocute serve
 
 # Editing a kernel does not invalidate the numba caches of the kernels that call it, so tests begin without any.
-test: $(READY) browser lint  ## lint, then all tests
+test: $(READY) $(PAGES) browser lint  ## lint, then all tests
 	@find speech -name '*.nb[ic]' -delete
 	$(BIN)/python -m pytest
 
-lint: $(READY)  ## ruff and mypy
+lint: $(READY) $(PAGES)  ## ruff, mypy and the types of the pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -50,9 +54,9 @@ bench: $(READY)  ## every bench: tables here, JSON in bench/results/
 		echo "== $$file"; $(BIN)/python -m bench.$$(basename $$file .py) || exit; \
 	done
 
-lock: $(READY)  ## requirements.in -> requirements.lock
-	$(BIN)/uv pip compile requirements.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-config -q -o requirements.lock
+lock: $(READY)  ## requirements/*.in -> requirements.lock
+	$(BIN)/uv pip compile requirements/*.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-config -q -o requirements.lock
 
-clean:  ## delete all that make has made, .venv/ and out/ too
-	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build
+clean:  ## delete all that make has made, .venv/ too; recordings stay
+	rm -rf .venv web/node_modules web/src/generated api/pages/static .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

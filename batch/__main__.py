@@ -1,4 +1,4 @@
-"""The command: `elocute analyze FILE...`, `elocute doctor`, `elocute --version`."""
+"""The command: `elocute serve`, `worker`, `migrate`, `analyze FILE...`, `doctor`, `--version`."""
 
 import argparse
 import errno
@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from batch.progress import Progress
-from config import models
+from config import graph, models
 from config.errors import Unusable
 from config.settings import Settings, read_settings
 from speech.analysis import Analysis
@@ -26,6 +26,7 @@ from speech.audio import seconds
 from speech.errors import EXIT_CODES, EXIT_INTERRUPTED, EXIT_NO_MODEL, EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, Problem, printable
 
 SPACE_WANTED = 1_000_000_000  # bytes: the joined weights take 150 MB, the results of an hour some 50 MB
+RELAY = "relay"  # among a worker's steps: hand what is due to the bus
 MEASURES = Path(__file__).parent / "page" / "measures.toml"  # how the page names each measure; the terminal shows its key ones
 
 
@@ -50,6 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if asked.command == "doctor":
             return _doctor(out)
+        if asked.command == "serve":  # the server may not be imported from here: it takes this process over
+            os.execv(sys.executable, [sys.executable, "-m", "api", *asked.rest])
+        if asked.command == "worker":
+            from batch.service import work
+
+            return work(read_settings(), _steps(parser, asked.steps), until_eof=asked.until_eof)
+        if asked.command == "migrate":
+            from batch.service import migrate
+
+            return migrate(read_settings(), out.print)
         from batch.export import FORMATS  # only now: it loads pyarrow
 
         formats = [name for group in asked.format for name in group.split(",")] or list(FORMATS)
@@ -82,8 +93,22 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[,NAME]",
         help="json, csv, parquet, txt, vtt, srt, textgrid, html; all by default",
     )
-    commands.add_parser("doctor", help="say what is installed, and what is wrong")
+    serve = commands.add_parser("serve", help="start the server with all it needs", add_help=False)
+    serve.add_argument("rest", nargs=argparse.REMAINDER)
+    worker = commands.add_parser("worker", help="run steps for a server", allow_abbrev=False)
+    worker.add_argument("--steps", metavar="NAME[,NAME]", help=f"which: {', '.join((*graph.BY_NAME, RELAY))}; all by default")
+    worker.add_argument("--until-eof", action="store_true", help="stop when standard input ends: with the server that started it")
+    commands.add_parser("migrate", help="bring the database's tables up to date")
+    commands.add_parser("doctor", help="say what is installed and running, and what is wrong")
     return parser
+
+
+def _steps(parser: argparse.ArgumentParser, names: str | None) -> tuple[str, ...]:
+    known = (*graph.BY_NAME, RELAY)
+    chosen = tuple(names.split(",")) if names else known
+    if unknown := [name for name in chosen if name not in known]:
+        parser.error(f"there is no step {unknown[0]!r}: choose among {', '.join(known)}")
+    return chosen
 
 
 def _say(err: Console, error: Problem | Unusable) -> int:
@@ -302,6 +327,12 @@ def _doctor(out: Console) -> int:
         free = shutil.disk_usage(place).free
         if free < SPACE_WANTED:
             wrong.append(f"{settings.data}: only {free / 1e9:.1f} GB are free. Make room.")
+        from batch.service import examine
+
+        for found in examine(settings):
+            row(found.what, found.state if found.wrong is None else f"WRONG: {found.state}")
+            if found.wrong is not None:
+                wrong.append(found.wrong)
         row("data folder", f"{printable(str(settings.data))} ({free / 1e9:.1f} GB free)")
     out.print(table)
     for sentence in wrong:

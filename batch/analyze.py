@@ -17,10 +17,9 @@ from speech.analysis import Analysis, AudioFacts, Disfluency, Filler, LanguageIs
 from speech.audio import HOP, Floats, Frames, States
 from speech.errors import Problem, sentence
 from speech.pauses import pauses, silences, speaking_span
-from speech.words import Transcript, Word
+from speech.words import Heard, Transcript, Word
 
-if TYPE_CHECKING:  # they load CTranslate2
-    from batch.transcribe import Heard
+if TYPE_CHECKING:  # it loads CTranslate2
     from batch.whisper import Recogniser
 
 DEFINITIONS = "1"  # of docs/metrics.md: grows when a formula changes
@@ -88,7 +87,7 @@ def listen(recording: Recording, at: Callable[[float], None]) -> Listened:
     )
 
 
-def recognise(recogniser: "Recogniser", recording: Recording, listened: Listened, workers: int, at: Callable[[float], None]) -> "Heard":
+def recognise(recogniser: "Recogniser", recording: Recording, listened: Listened, workers: int, at: Callable[[float], None]) -> Heard:
     """The words, in their places."""
     from batch.transcribe import transcribe
 
@@ -111,7 +110,7 @@ def voiced(pcm: Floats, listened: Listened) -> dict[str, Measure]:
 
 
 def measure(
-    facts: AudioFacts, heard: "Heard", listened: Listened, versions: dict[str, str], progress: Progress
+    facts: AudioFacts, heard: Heard, listened: Listened, versions: dict[str, str], progress: Progress
 ) -> tuple[Findings, measures.Spoken]:
     """Everything that words and frames tell together, and what it was told from. versions: of what recognised the words."""
     from batch import vad, voice

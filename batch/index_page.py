@@ -109,11 +109,14 @@ class Course:
     summary: str
 
 
-def render(analysis: Analysis, shape: Document, pcm: Floats, sound: bytes | str) -> str:
-    """The page as HTML. shape: the same analysis in seconds. sound: MP3 to carry inside, or the name of the file beside the page."""
+def render(analysis: Analysis, shape: Document, pcm: Floats, sound: bytes | str, *, served: bool = False) -> str:
+    """The page as HTML. shape: the same analysis in seconds. sound: MP3 to carry inside, or where it lies, relative to the page.
+
+    served: the page is opened at /sessions/{id}/report of the server, so it takes sound from nowhere else, and leads back to the list.
+    """
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
-    style = Markup((FOLDER / "page.css").read_text(encoding="utf-8")) + _fonts()
-    inside = isinstance(sound, bytes)
+    style = Markup("").join(Markup((FOLDER / name).read_text(encoding="utf-8")) for name in ("base.css", "page.css")) + _fonts()
+    sources = "data: blob:" if isinstance(sound, bytes) else "'self'" if served else "'self' file:"
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -121,7 +124,7 @@ def render(analysis: Analysis, shape: Document, pcm: Floats, sound: bytes | str)
             f"style-src '{_digest(style)}'",
             "font-src data:",
             "img-src data:",
-            "media-src data: blob:" if inside else "media-src 'self' file:",
+            f"media-src {sources}",
             "base-uri 'none'",
             "form-action 'none'",
         )
@@ -134,6 +137,7 @@ def render(analysis: Analysis, shape: Document, pcm: Floats, sound: bytes | str)
         script=Markup(script),
         figures=_figures(analysis, pcm),
         sound="data:audio/mpeg;base64," + base64.b64encode(sound).decode() if isinstance(sound, bytes) else sound,
+        served=served,
         shape=shape,
         language=LANGUAGE_NAMES.get(shape.language, shape.language),
         codec=_codec(shape.audio.codec),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, repeat
 
 import numpy as np
@@ -13,7 +13,7 @@ from speech.audio import RATE_HZ, Floats, Span, seconds
 from speech.edges import Placed, refine
 from speech.filled_pauses import is_filled_pause
 from speech.windows import JUDGE_WINDOW, halves, stretches, uncovered
-from speech.words import Transcript, Word
+from speech.words import Heard, Transcript, Word
 
 _BATCH = 4  # windows decoded together: a token then costs a third, and eight save nothing more
 _AGAIN = round(0.8 * RATE_HZ)  # speech without words that is worth a second decoding
@@ -43,14 +43,6 @@ _STOCK = frozenset(
 )  # what Whisper writes where nobody speaks, from its training on subtitles
 _STOCK_SURE = 0.5  # a stock phrase is kept from this mean word probability
 _FILLER_SURE = 0.1  # probability of an um that the recogniser wrote itself: below, it is a syllable that it could not make out
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What was said, and which of the filled pauses only a second look found."""
-
-    transcript: Transcript
-    second_opinion: tuple[Word, ...]
 
 
 def transcribe(

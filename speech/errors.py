@@ -79,13 +79,20 @@ PROBLEMS: dict[str, Entry] = {
     "engine-failed": Entry("{engine} did not start ({reason}). Its log is {log}.", EXIT_NO_ENGINE),
     "engine-missing": Entry("{engine} is not installed. Run `make setup`, or set {setting} to a server of your own.", EXIT_NO_ENGINE),
     "engine-blocked": Entry(
-        "{path}: the embedded engines run as {user}, who may not enter this. Install Elocute elsewhere, or run `chmod o+x {path}`.",
+        "{path}: the embedded engines run as {user}, who may not run this. Set TMPDIR to a folder that everybody may run programs from.",
         EXIT_NO_ENGINE,
     ),
     "engine-no-user": Entry(
-        "User {uid} has no entry in /etc/passwd, and neither has nobody: PostgreSQL needs one. Run as another user, or set DATABASE_URL.",
+        "User {user} has no entry in /etc/passwd, without which PostgreSQL does not run. Run as another user, or set DATABASE_URL.",
         EXIT_NO_ENGINE,
     ),
+    # the server
+    "needs-accounts": Entry(
+        "ELOCUTE_HOST={host} lets other machines in; without accounts each could hear and delete every recording. Use 127.0.0.1.",
+        EXIT_USAGE,
+    ),
+    "port-taken": Entry("{address} is taken by another program. Stop that, or set ELOCUTE_PORT to another port.", EXIT_USAGE),
+    "cannot-listen": Entry("{address} cannot be listened on ({reason}). Check ELOCUTE_HOST and ELOCUTE_PORT.", EXIT_USAGE),
     # the recogniser
     "model-missing": Entry(
         "The bundled weights are not installed. Run `make setup`, or set ELOCUTE_ASR_MODEL to a folder or a hub name.", EXIT_NO_MODEL
@@ -101,6 +108,16 @@ PROBLEMS: dict[str, Entry] = {
     "hub-unknown": Entry(
         "The hub has no model {model} for you. Check ELOCUTE_ASR_MODEL: bundled, a folder, or a name such as small or owner/name.",
         EXIT_NO_MODEL,
+    ),
+    # the steps of a session
+    "no-media": Entry("The recording of this session, or what an earlier step made of it, is gone. Upload it again.", EXIT_CANNOT_READ),
+    "step-slow": Entry(
+        "{step} took far longer than it should and was stopped. Try again; if it stays so, report it.", EXIT_NOTHING_TO_MEASURE
+    ),
+    "step-failed": Entry("{step} failed ({error}). Try again; if it stays so, report it.", EXIT_NOTHING_TO_MEASURE),
+    "step-kills": Entry(
+        "{step} was begun {times} times, and each time its worker ended without a word. There may be too little memory.",
+        EXIT_NOTHING_TO_MEASURE,
     ),
     # settings
     "bad-setting": Entry("{name}={value}: {expected}.", EXIT_USAGE),

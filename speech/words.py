@@ -24,3 +24,11 @@ class Transcript:
     words: tuple[Word, ...]
     language: str  # ISO 639-1
     language_probability: float  # 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was said, and which of the filled pauses only a second look found."""
+
+    transcript: Transcript
+    second_opinion: tuple[Word, ...]

@@ -1,5 +1,6 @@
 """What is installed is pinned by hash, from wherever the user's own installer gets it."""
 
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ MAY_NAME_NO_HOST = [
     *(
         "Makefile",
         "pyproject.toml",
-        "requirements.in",
+        *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "requirements").glob("*.in"))),
         "requirements.lock",
         "package.json",
         "package-lock.json",
@@ -33,7 +34,7 @@ def locked() -> dict[str, str]:
 
 
 def asked_for() -> set[str]:
-    lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
+    lines = [line for path in (ROOT / "requirements").glob("*.in") for line in path.read_text(encoding="utf-8").splitlines()]
     return {re.split(r"[=<>!~\[; ]", line)[0] for line in lines if line and not line.startswith("#")}
 
 
@@ -54,6 +55,9 @@ def test_everything_asked_for_is_in_the_lock() -> None:
 @pytest.mark.parametrize("file", [name for name in MAY_NAME_NO_HOST if (ROOT / name).exists()])
 def test_no_file_says_where_packages_come_from(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
+    if file.endswith("package-lock.json"):  # whom to sponsor is no place that packages come from
+        packages = json.loads(text)["packages"]
+        text = json.dumps([{key: value for key, value in package.items() if key != "funding"} for package in packages.values()])
     assert "://" not in text
     assert HOST.findall(text) == []
     assert re.findall(r"--(?:extra-)?index|--find-links|--trusted-host| @ ", text) == []

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from batch import vad
-from batch.transcribe import Heard, transcribe
+from batch.transcribe import transcribe
 from batch.whisper import Decoded, Encoded, Recogniser
 from speech import activity, filled_pauses, prosody
 from speech.audio import RATE_HZ, Floats
 from speech.pauses import silences
-from speech.words import Word
+from speech.words import Heard, Word
 from tests.samples import recording
 from tests.signals import active_rms, chords, clicks, hum, pink, vowel, white
 

@@ -1,0 +1,92 @@
+"""Live events of a session as server-sent events: everything since a sequence number, then what comes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import cast, get_args
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api import access, bodies, views
+from api.problems import Refused
+from api.state import Request
+from db import sessions as db_sessions
+from engines.live_log import Event, Stream
+
+HEARTBEAT_S = 15
+SEND_WITHIN_S = 30.0  # a reader that takes nothing for so long is gone; it resumes where it was
+STREAMS: tuple[Stream, ...] = get_args(Stream)
+
+
+async def events(request: Request) -> Response:
+    """GET .../events?streams=tokens,metrics: resumes after `Last-Event-ID` (or `after`)."""
+    session = views.session_id(request)
+    wanted = _streams(request)
+    after = _after(request)
+    async with request.state["db"].tenant(access.member(request).org) as tx:
+        found = await db_sessions.get(tx, session)
+    if found is None or found.state == "deleting":
+        raise Refused("no-session")
+
+    async def lines() -> AsyncIterator[ServerSentEvent]:
+        log = cast(AsyncGenerator[Event, None], request.state["live_log"].follow(session, after))
+        async with aclosing(log), aclosing(until(log, request.state["closing"])) as running:
+            async for event in running:
+                gone = event.stream == "state" and event.data.get("session") == "deleting"
+                if event.stream in wanted or gone:
+                    yield ServerSentEvent(bodies.encoded(event).decode(), id=str(event.seq), sep="\n")
+                if gone:
+                    return
+
+    return EventSourceResponse(lines(), ping=HEARTBEAT_S, send_timeout=SEND_WITHIN_S, sep="\n")
+
+
+async def until(log: AsyncIterator[Event], closing: asyncio.Event) -> AsyncGenerator[Event, None]:
+    """The events up to when the server stops."""
+    stop = asyncio.create_task(closing.wait(), name="events: stop")
+    step: asyncio.Task[Event] | None = None
+    try:
+        while True:
+            step = asyncio.create_task(_next(log), name="events: next")
+            await asyncio.wait({step, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not step.done():
+                return
+            try:
+                event = step.result()
+            except StopAsyncIteration:
+                return
+            yield event
+    finally:
+        owned = [task for task in (step, stop) if task is not None]
+        for task in owned:
+            task.cancel()
+        await asyncio.gather(*owned, return_exceptions=True)
+
+
+async def _next(log: AsyncIterator[Event]) -> Event:
+    return await anext(log)
+
+
+def _streams(request: Request) -> frozenset[str]:
+    asked = request.query_params.get("streams")
+    if not asked:
+        return frozenset(STREAMS)
+    names = frozenset(asked.split(","))
+    if unknown := names - set(STREAMS):
+        raise Refused("bad-parameter", name="streams", value=min(unknown)[:80], expected=f"must be some of {','.join(STREAMS)}")
+    return names
+
+
+def _after(request: Request) -> int:
+    """The sequence number that was seen last. A browser that reconnects sends it by itself, which counts more than the address."""
+    given = request.headers.get("last-event-id", "")
+    if not given:
+        return bodies.whole(request, "after", 0, 0, 2**63 - 1)
+    if not given.isascii() or not given.isdigit() or len(given) > 18:
+        raise Refused("bad-parameter", name="Last-Event-ID", value=given[:80], expected="must be the id of an event")
+    return int(given)
+
+
+routes = [Route("/v1/sessions/{session:uuid}/events", events, methods=["GET"])]

@@ -1,0 +1,173 @@
+"""The life of `elocute serve`: engines, tables, server, worker, one after the other; and back in the other order."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import uvicorn
+import uvloop
+
+from api import app
+from api.child import Worker
+from api.listening import WAITING_CONNECTIONS, netloc
+from config.settings import Settings
+from db.errors import StoreError
+from db.migrate import migrate
+from engines.embedded import Embedded
+from engines.errors import EngineError
+from speech.errors import EXIT_INTERRUPTED, EXIT_NO_ENGINE, EXIT_OK, Problem
+
+log = logging.getLogger("api")
+
+DRAIN_S = 10  # for requests under way when the server is told to stop
+KEEP_ALIVE_S = 75  # idle connections; a client that uses one again must not meet its end, which for a POST is an error
+CODES = {signal.SIGTERM: EXIT_OK, signal.SIGINT: EXIT_INTERRUPTED}
+
+
+def run(settings: Settings, listening: socket.socket, *, worker: bool, imports_s: float) -> int:
+    """Serve until SIGTERM or Ctrl-C; the exit code. A second signal hurries. Raises Problem when it cannot be started."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    for noisy in ("nats", "botocore", "aiobotocore", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    stopping = Stopping()
+    try:
+        uvloop.run(_serve(settings, listening, Worker() if worker else None, stopping, imports_s))
+    except (StoreError, EngineError, Problem, BaseExceptionGroup) as error:
+        wrong = named(error)
+        if isinstance(wrong, Problem):
+            raise wrong from None
+        print(f"elocute: {wrong}", file=sys.stderr)
+        return EXIT_NO_ENGINE
+    except asyncio.CancelledError:
+        if stopping.by is None:
+            raise
+    return CODES[stopping.by] if stopping.by else EXIT_OK
+
+
+def named(error: BaseException) -> StoreError | EngineError | Problem:
+    """The one error with a sentence in it, out of a group. Raises what else there is."""
+    if isinstance(error, BaseExceptionGroup):
+        found, others = error.split((StoreError, EngineError, Problem))
+        if found is None or others is not None:
+            raise error
+        return named(found.exceptions[0])
+    if isinstance(error, StoreError | EngineError | Problem):
+        return error
+    raise error
+
+
+class Stopping:
+    """What a signal does: the first one stops in order, the second hurries."""
+
+    def __init__(self) -> None:
+        self.by: signal.Signals | None = None
+        self._gently: Callable[[], object] | None = None
+        self._at_once: Callable[[], object] | None = None
+
+    def watch(self, gently: Callable[[], object], at_once: Callable[[], object]) -> None:
+        """From now on, signals do these."""
+        self._gently, self._at_once = gently, at_once
+        for number in CODES:
+            asyncio.get_running_loop().add_signal_handler(number, self._on, number)
+
+    def _on(self, number: signal.Signals) -> None:
+        act = self._gently if self.by is None else self._at_once
+        self.by = self.by or number
+        if act is not None:
+            act()
+
+
+class Listener(uvicorn.Server):
+    """uvicorn's server, with our signals and a word when it answers."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves them to us: uvicorn would raise them again before the engines have stopped."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answers from here on."""
+        await super().startup(sockets)
+        self._ready()
+
+
+async def _serve(settings: Settings, listening: socket.socket, worker: Worker | None, stopping: Stopping, imports_s: float) -> None:
+    main = asyncio.current_task()
+    assert main is not None
+    stopping.watch(main.cancel, main.cancel)
+    with listening:
+        times = {"imports": imports_s}
+        lap = _laps(times)
+        embedded = Embedded(settings.data, settings)
+        async with embedded as servers:
+            lap("engines")
+            await migrate(servers.database_url)
+            lap("tables")
+            async with app.opened(settings, servers) as state:
+                lap("connections")
+
+                def ready() -> None:
+                    lap("server")
+                    url = settings.public_url or f"http://{netloc(*listening.getsockname()[:2])}"
+                    _say(times, embedded.timings, url)
+
+                config = uvicorn.Config(
+                    app.create(state),
+                    http="httptools",
+                    ws="none",
+                    lifespan="on",
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    backlog=WAITING_CONNECTIONS,
+                    timeout_keep_alive=KEEP_ALIVE_S,
+                    timeout_graceful_shutdown=DRAIN_S,
+                )
+                server = Listener(config, ready)
+
+                def gently() -> None:
+                    log.info("stopping")
+                    state["closing"].set()
+                    server.should_exit = True
+
+                def at_once() -> None:
+                    log.warning("stopping at once")
+                    server.force_exit = True
+                    if worker is not None:
+                        worker.kill()
+
+                async with asyncio.TaskGroup() as tasks:
+                    stopping.watch(gently, at_once)
+                    working = None if worker is None else tasks.create_task(worker.run(), name="worker")
+                    await server.serve([listening])
+                    if working is not None:
+                        working.cancel()
+    log.info("stopped")
+
+
+def _laps(times: dict[str, float]) -> Callable[[str], None]:
+    last = time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        times[name] = now - last
+        last = now
+
+    return lap
+
+
+def _say(times: dict[str, float], engines: dict[str, float], url: str) -> None:
+    inner = ", ".join(f"{name} {taken:.2f}" for name, taken in engines.items() if name != "engines")
+    parts = ", ".join(f"{name} {taken:.2f}" + (f" ({inner})" if name == "engines" and inner else "") for name, taken in times.items())
+    print(f"Started in {sum(times.values()):.2f} s: {parts}")
+    print(f"Elocute is ready: {url}", flush=True)

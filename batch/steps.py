@@ -1,0 +1,468 @@
+"""What each step of config/graph.py does: its inputs from the store, the work in a thread, its files, and the rows it leaves.
+
+A step is given what it needs by `Tools` and answers with `Done`; batch/worker.py wraps them all alike. The same input gives the same
+result, so a step that runs twice does no harm.
+"""
+
+import asyncio
+import re
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import msgspec
+import numpy as np
+
+from batch import analyze
+from batch.analyze import Findings, Listened
+from batch.decode import Beginning, Recording, decode
+from batch.progress import Progress
+from config import models
+from config.rubrics import rubric
+from config.settings import Settings
+from db import fluency, media, reports, scores, series, sessions, steps, transcripts
+from db.media import Media
+from db.pool import Database, Tx
+from db.reports import ReportFile
+from engines.blobs import Blobs
+from engines.live_log import Stream
+from speech import intonation, measures, prosody
+from speech.analysis import Analysis, AudioFacts, Measure
+from speech.audio import RATE_HZ, Floats, Span, State
+from speech.errors import Problem
+from speech.measures import Spoken
+from speech.pauses import at_least, pauses, speaking_span
+from speech.scoring import score
+from speech.seconds import Second, by_second
+from speech.words import Heard, Word
+
+if TYPE_CHECKING:
+    from batch.whisper import Recogniser
+
+_T = TypeVar("_T")
+
+_KEPT_S = 3 * 3600  # of decoded sound in memory, for the steps that follow: 230 MB an hour; the newest recording always
+_TOKENS_AT_ONCE = 200  # words in one event
+
+FILE_TYPES = {
+    ".json": "application/json",
+    ".csv": "text/csv; charset=utf-8",
+    ".parquet": "application/vnd.apache.parquet",
+    ".txt": "text/plain; charset=utf-8",
+    ".vtt": "text/vtt; charset=utf-8",
+    ".srt": "application/x-subrip; charset=utf-8",
+    ".TextGrid": "text/plain; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".mp3": "audio/mpeg",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One step of one session, as the bus carries it."""
+
+    org: UUID
+    session: UUID
+    step: str
+    input_hash: str
+
+    def key(self, name: str) -> str:
+        """Where a file of this session is kept."""
+        return f"{self.org}/{self.session}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a step came to."""
+
+    result: dict[str, Any]  # kept with the step
+    store: Callable[[Tx], Awaitable[None]]  # its rows, in the transaction that ends the step
+    events: tuple[tuple[Stream, dict[str, Any]], ...] = ()  # (stream, data) for those who watch, once it is stored
+
+
+class Watched(Progress):
+    """Progress of a step, told from its thread; `check` raises where the step shall stop."""
+
+    async def early(self, rows: list[Second], data: dict[str, Any]) -> None:
+        """Store and tell the first numbers, while the rest is still to come."""
+
+    def check(self) -> None:
+        """Raise Stopped if nobody wants the result any more."""
+
+
+class Tools:
+    """What the steps of one worker share."""
+
+    def __init__(self, settings: Settings, db: Database, blobs: Blobs, scratch: Path) -> None:
+        self.settings = settings
+        self.db = db
+        self.blobs = blobs
+        self._scratch = scratch
+        self._recordings: OrderedDict[UUID, tuple[Recording, Listened | None]] = OrderedDict()
+        self._turns: dict[UUID, tuple[asyncio.Lock, int]] = {}
+        self._loading = threading.Lock()
+        self._recogniser: Recogniser | None = None
+
+    def recogniser(self) -> "Recogniser":
+        """The model in memory; loaded when first wanted. Called from threads."""
+        with self._loading:
+            if self._recogniser is None:
+                from batch.whisper import Recogniser
+
+                self._recogniser = Recogniser(models.asr_model(self.settings), models.placement(self.settings), self.settings.threads)
+            return self._recogniser
+
+    def warm_up(self, names: "frozenset[str]") -> None:
+        """Load what the first recording would wait for. Called in a thread."""
+        if not names:  # a relay measures nothing
+            return
+        noise = np.random.default_rng(0).normal(0.0, 0.01, 2 * RATE_HZ).astype(np.float32)
+        facts = AudioFacts("", "", "", "", RATE_HZ, 1, noise.size, ())
+        listened = analyze.listen(Recording(noise, (), facts), lambda _: None)
+        first_numbers(Recording(noise, (), facts), listened)
+        if "asr" in names:
+            self.recogniser()
+        if "fluency" in names:
+            from batch import lexicon, wording
+
+            lexicon.syllable_counts()
+            wording.read((Word("Hello.", 0, RATE_HZ, 1.0),))
+
+    async def recording(self, job: Job, source: Media, watched: Watched, beginning: Beginning | None = None) -> Recording:
+        """The decoded sound of a session, from memory where it still is. Raises Problem for what is wrong with the file."""
+        async with self._turn(job.session):
+            if job.session in self._recordings:
+                self._recordings.move_to_end(job.session)
+                return self._recordings[job.session][0]
+            async with self.folder(job) as folder:
+                path = folder / _plain_name(source.filename)
+                await self.blobs.fetch(source.key, path)
+                recording = await in_thread(decode, path, watched.at, beginning)
+            recording = replace(recording, facts=replace(recording.facts, name=source.filename))
+            self._keep(job.session, recording, None)
+            return recording
+
+    async def listened(self, job: Job) -> Listened:
+        """What `ingest` heard in it, from memory or from its file."""
+        kept = self._recordings.get(job.session)
+        if kept is not None and kept[1] is not None:
+            return kept[1]
+        async with self.folder(job) as folder:
+            path = folder / "listened.npz"
+            await self.blobs.fetch(job.key("listened.npz"), path)
+            found = await in_thread(_load_listened, path)
+        if kept is not None:
+            self._keep(job.session, kept[0], found)
+        return found
+
+    def heard(self, job: Job, recording: Recording, found: Listened) -> None:
+        """Keep what was just listened to."""
+        self._keep(job.session, recording, found)
+
+    def forget(self, session: UUID) -> None:
+        """Let go of a session's sound."""
+        self._recordings.pop(session, None)
+
+    def _keep(self, session: UUID, recording: Recording, found: Listened | None) -> None:
+        self._recordings[session] = (recording, found)
+        self._recordings.move_to_end(session)
+        while len(self._recordings) > 1 and sum(kept.pcm.size for kept, _ in self._recordings.values()) > _KEPT_S * RATE_HZ:
+            self._recordings.popitem(last=False)
+
+    @asynccontextmanager
+    async def folder(self, job: Job) -> AsyncIterator[Path]:
+        """A folder of its own for a step's files, gone afterwards."""
+        path = self._scratch / f"{job.session}.{job.step}"
+        await in_thread(lambda: path.mkdir(parents=True, exist_ok=True))
+        try:
+            yield path
+        finally:
+            await in_thread(shutil.rmtree, path, True)
+
+    @asynccontextmanager
+    async def _turn(self, session: UUID) -> AsyncIterator[None]:
+        # Two steps of one session that start together decode it once.
+        lock, waiting = self._turns.get(session, (asyncio.Lock(), 0))
+        self._turns[session] = (lock, waiting + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            waiting = self._turns[session][1] - 1
+            if waiting:
+                self._turns[session] = (lock, waiting)
+            else:
+                del self._turns[session]
+
+
+async def in_thread(work: Callable[..., _T], *arguments: Any) -> _T:
+    """Run it in a thread, and wait for it even when cancelled: files and models must not be pulled away beneath it."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+# the steps
+
+
+async def _ingest(tools: Tools, job: Job, watched: Watched) -> Done:
+    source = await _source(tools, job)
+    loop = asyncio.get_running_loop()
+    told = False
+
+    def beginning(pcm: Floats, lost: tuple[Span, ...]) -> None:
+        nonlocal told
+        first = Recording(pcm, lost, AudioFacts(source.filename, "", "", "", RATE_HZ, 1, pcm.size, ()))
+        numbers = first_numbers(first, analyze.listen(first, lambda _: None))
+        asyncio.run_coroutine_threadsafe(watched.early(*numbers), loop).result()
+        told = True
+
+    watched.stage("reading")
+    recording = await tools.recording(job, source, watched, beginning)
+    watched.stage("listening")
+    listened = await in_thread(analyze.listen, recording, watched.at)
+    numbers = await in_thread(first_numbers, recording, listened)
+    if not told:
+        await watched.early(*numbers)
+    tools.heard(job, recording, listened)
+    async with tools.folder(job) as folder:
+        from batch.export import save_frames
+
+        await in_thread(save_frames, listened.frames, folder / "frames.parquet")
+        await in_thread(_save_listened, listened, folder / "listened.npz")
+        await _put(tools, job, folder / "frames.parquet")
+        await _put(tools, job, folder / "listened.npz")
+    facts = msgspec.to_builtins(recording.facts)
+
+    async def store(tx: Tx) -> None:
+        await media.set_facts(tx, job.session, facts)
+        await sessions.describe(tx, job.session, recording.pcm.size / RATE_HZ, None)
+        await store_seconds(tx, job.session, numbers[0])
+
+    return Done({"samples": int(recording.pcm.size), "warnings": list(recording.facts.warnings)}, store)
+
+
+async def _asr(tools: Tools, job: Job, watched: Watched) -> Done:
+    source = await _source(tools, job)
+    recording = await tools.recording(job, source, watched)
+    listened = await tools.listened(job)
+    watched.stage("recognising")
+    recogniser = await in_thread(tools.recogniser)
+    heard = await in_thread(analyze.recognise, recogniser, recording, listened, tools.settings.threads, watched.at)
+    words = heard.transcript.words
+    if not words:
+        raise Problem("no-speech", path=source.filename)
+    found = models.versions(models.asr_model(tools.settings), models.placement(tools.settings))
+
+    async def store(tx: Tx) -> None:
+        await transcripts.store(tx, job.session, heard.transcript, heard.second_opinion)
+        await sessions.describe(tx, job.session, recording.pcm.size / RATE_HZ, heard.transcript.language)
+
+    return Done({"words": len(words), "versions": found}, store, _tokens(words))
+
+
+async def _prosody(tools: Tools, job: Job, watched: Watched) -> Done:
+    from batch import playback
+
+    source = await _source(tools, job)
+    recording = await tools.recording(job, source, watched)
+    listened = await tools.listened(job)
+    watched.stage("measuring the voice")
+    sound = await in_thread(playback.mp3, recording.pcm)
+    await tools.blobs.put(job.key("audio.mp3"), sound, content_type=FILE_TYPES[".mp3"])
+    watched.check()
+    voice = await in_thread(analyze.voiced, recording.pcm, listened)
+    return Done({"measures": msgspec.to_builtins(voice)}, _nothing)
+
+
+async def _fluency(tools: Tools, job: Job, watched: Watched) -> Done:
+    facts, heard, versions = await _recognised(tools, job)
+    listened = await tools.listened(job)
+    watched.stage("reading the words")
+    findings, spoken = await in_thread(analyze.measure, facts, heard, listened, versions, watched)
+    rows = await in_thread(by_second, spoken, facts.samples, True)
+
+    async def store(tx: Tx) -> None:
+        await fluency.store(tx, job.session, job.input_hash, msgspec.to_builtins(findings))
+        await store_seconds(tx, job.session, rows)
+
+    return Done({"measures": len(findings.measures)}, store, (("metrics", _live(spoken, facts.samples, recognised=True)),))
+
+
+async def _score(tools: Tools, job: Job, watched: Watched) -> Done:
+    findings, _ = await _findings(tools, job)
+    watched.stage("scoring")
+    used = rubric()
+    given = [msgspec.to_builtins(score(d.id, d.measure, findings.measures.get(d.measure), d.points)) for d in used.dimensions]
+    data = {"rubric": {"name": used.name, "version": used.version, "digest": used.digest}, "scores": given}
+
+    async def store(tx: Tx) -> None:
+        await scores.store(tx, job.session, job.input_hash, data)
+
+    return Done({"scores": len(given)}, store, (("score", data),))
+
+
+async def _report(tools: Tools, job: Job, watched: Watched) -> Done:
+    facts, heard, _ = await _recognised(tools, job)
+    findings, voice = await _findings(tools, job)
+    recording = await tools.recording(job, await _source(tools, job), watched)
+    listened = await tools.listened(job)
+    watched.stage("writing")
+    sound = await tools.blobs.read(job.key("audio.mp3"))
+    whole = analyze.analysis(facts, heard.transcript, listened, findings, voice)
+    files: list[ReportFile] = []
+    async with tools.folder(job) as folder:
+        written = await in_thread(_write_report, whole, recording, folder, sound)
+        for path in written:
+            stored = await _put(tools, job, path, f"report/{path.name.lower()}")
+            files.append(ReportFile(path.name, stored, path.stat().st_size, FILE_TYPES[path.suffix]))
+
+    async def store(tx: Tx) -> None:
+        await reports.store(tx, job.session, job.input_hash, {}, files)
+
+    tools.forget(job.session)
+    return Done({"files": len(files)}, store)
+
+
+RUN: Mapping[str, Callable[[Tools, Job, Watched], Awaitable[Done]]] = {
+    "ingest": _ingest,
+    "asr": _asr,
+    "prosody": _prosody,
+    "fluency": _fluency,
+    "score": _score,
+    "report": _report,
+}
+
+
+# what they share
+
+
+def first_numbers(recording: Recording, listened: Listened) -> tuple[list[Second], dict[str, Any]]:
+    """What the signal alone says of a recording: second by second, and in sum."""
+    found = pauses(listened.state)
+    span = speaking_span(listened.state)
+    spoken = Spoken((), (), listened.frames, listened.hops.k_power, listened.hops.nuclei, found, (), (), (), span, "")
+    return by_second(spoken, recording.pcm.size, False), _live(spoken, recording.pcm.size, recognised=False)
+
+
+def _live(spoken: Spoken, samples: int, *, recognised: bool) -> dict[str, Any]:
+    # The fields of LiveMetrics, for all that was heard up to `samples`. What needs words is missing until there are some.
+    span = spoken.span
+    lost = int((spoken.frames.state == State.LOST).sum()) / max(1, spoken.frames.state.size)
+    over = {"at": samples, "over_s": samples / RATE_HZ, "lost_share": lost, "degraded": None}
+    if span is None:
+        return over
+    longest = max((pause.end - pause.start for pause in at_least(spoken.pauses)), default=0)
+    f0_hz = spoken.frames.f0_hz
+    minutes = (span.end - span.start) / RATE_HZ / 60.0
+    return over | {
+        "rate_wpm": measures.rate_wpm(spoken, span) if recognised else None,
+        "articulation_syl_s": measures.articulation_rate_syl_s(spoken, span) if recognised else measures.nuclei_rate_s(spoken, span),
+        "pause_share": measures.pause_share(spoken, span),
+        "longest_pause_s": longest / RATE_HZ,
+        "f0_median_hz": intonation.median_hz(f0_hz),
+        "f0_span_st": intonation.span_st(f0_hz),
+        "level_dbfs": measures.level_dbfs(spoken, span),
+        "fillers_per_min": sum(f.kind == "filled_pause" for f in spoken.fillers) / minutes if recognised else None,
+    }
+
+
+async def store_seconds(tx: Tx, session: UUID, rows: Sequence[Second]) -> None:
+    """The time series of a session, in place of an earlier one."""
+    found = await sessions.get(tx, session)
+    if found is not None:
+        await series.store(tx, session, found.created_at, rows)
+
+
+async def _source(tools: Tools, job: Job) -> Media:
+    async with tools.db.tenant(job.org) as tx:
+        found = await media.get(tx, job.session)
+    if found is None:
+        raise Problem("no-media")
+    return found
+
+
+async def _recognised(tools: Tools, job: Job) -> tuple[AudioFacts, Heard, dict[str, str]]:
+    async with tools.db.tenant(job.org) as tx:
+        source = await media.get(tx, job.session)
+        stored = await transcripts.load(tx, job.session)
+        result = await steps.result(tx, job.session, "asr")
+    if source is None or source.facts is None or stored is None or result is None:
+        raise Problem("no-media")
+    return msgspec.convert(source.facts, AudioFacts), Heard(*stored), result["versions"]
+
+
+async def _findings(tools: Tools, job: Job) -> tuple[Findings, dict[str, Measure]]:
+    async with tools.db.tenant(job.org) as tx:
+        stored = await fluency.load(tx, job.session)
+        result = await steps.result(tx, job.session, "prosody")
+    if stored is None or result is None:
+        raise Problem("no-media")
+    return msgspec.convert(stored, Findings), msgspec.convert(result["measures"], dict[str, Measure])
+
+
+async def _nothing(_: Tx) -> None:
+    pass
+
+
+async def _put(tools: Tools, job: Job, path: Path, name: str | None = None) -> str:
+    key = job.key(name or path.name)
+    await tools.blobs.put(key, path, content_type=FILE_TYPES.get(path.suffix, "application/octet-stream"))
+    return key
+
+
+def _write_report(whole: Analysis, recording: Recording, folder: Path, sound: bytes) -> list[Path]:
+    from batch import index_page
+    from batch.document import document
+    from batch.export import write
+
+    written = write(whole, recording.pcm, folder, sound=sound)
+    page = folder / "page.html"
+    page.write_text(index_page.render(whole, document(whole), recording.pcm, "audio.mp3", served=True), encoding="utf-8")
+    return [*written, page]
+
+
+def _tokens(words: tuple[Word, ...]) -> tuple[tuple[Stream, dict[str, Any]], ...]:
+    out: list[tuple[Stream, dict[str, Any]]] = []
+    for i in range(0, len(words), _TOKENS_AT_ONCE):
+        some = words[i : i + _TOKENS_AT_ONCE]
+        committed = [
+            {"text": w.text, "start_s": w.start / RATE_HZ, "end_s": w.end / RATE_HZ, "probability": w.probability, "kind": w.kind}
+            for w in some
+        ]
+        out.append(("tokens", {"committed": committed, "tentative": [], "heard_to_s": some[-1].end / RATE_HZ}))
+    return tuple(out)
+
+
+def _save_listened(listened: Listened, path: Path) -> None:
+    hops = listened.hops
+    np.savez_compressed(
+        path,
+        probability=listened.probability,
+        state=listened.state,
+        f0_hz=hops.f0_hz,
+        level_dbfs=hops.level_dbfs,
+        k_power=hops.k_power,
+        nuclei=hops.nuclei,
+    )
+
+
+def _load_listened(path: Path) -> Listened:
+    with np.load(path, allow_pickle=False) as file:
+        hops = prosody.Hops(0, file["f0_hz"], file["level_dbfs"], file["k_power"], file["nuclei"])
+        return Listened(file["probability"], hops, file["state"])
+
+
+def _plain_name(name: str) -> str:
+    # The suffix helps to tell formats apart; nothing else of a user's name touches the disk.
+    suffix = Path(name).suffix
+    return "source" + (suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", suffix) else "")

@@ -1,0 +1,23 @@
+"""How a session scored: the document that the score step makes."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import UUID
+
+from db.pool import Tx
+
+
+async def store(tx: Tx, session: UUID, input_hash: str, data: Mapping[str, Any]) -> None:
+    """Keeps the document, in place of an earlier one."""
+    await tx.execute(
+        """insert into scores (org_id, session_id, input_hash, data) values (current_org(), $1, $2, $3)
+        on conflict (org_id, session_id) do update set input_hash = excluded.input_hash, data = excluded.data, created_at = now()""",
+        session,
+        input_hash,
+        dict(data),
+    )
+
+
+async def load(tx: Tx, session: UUID) -> dict[str, Any] | None:
+    """The document, None when there is none."""
+    return cast(dict[str, Any] | None, await tx.fetchval("select data from scores where session_id = $1", session))

@@ -1,0 +1,115 @@
+"""Sessions: a recording or a live practice, and how far its analysis is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from db.pool import Tx
+
+Kind = Literal["upload", "live", "overlay"]
+State = Literal["created", "processing", "complete", "failed", "cancelled", "deleting"]
+
+_COLUMNS = "id, org_id as org, title, kind, state, created_at, updated_at, duration_s, language, problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session, as listed."""
+
+    id: UUID
+    org: UUID
+    title: str
+    kind: Kind
+    state: State
+    created_at: datetime
+    updated_at: datetime
+    duration_s: float | None
+    language: str | None
+    problem: str | None  # why it failed, for the user
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page of the list ended."""
+
+    created_at: datetime
+    id: UUID
+
+
+async def create(tx: Tx, title: str, kind: Kind) -> Session:
+    """A new session of the transaction's org, in state `created`."""
+    row = await tx.fetchrow(
+        f"insert into sessions (org_id, title, kind) values (current_org(), $1, $2) returning {_COLUMNS}",
+        title,
+        kind,
+    )
+    return Session(**row)
+
+
+async def get(tx: Tx, session: UUID) -> Session | None:
+    """The session, None when there is none in this org."""
+    row = await tx.fetchrow(f"select {_COLUMNS} from sessions where id = $1", session)
+    return None if row is None else Session(**row)
+
+
+async def lock(tx: Tx, session: UUID) -> Session | None:
+    """The session, held until the transaction ends: who decides on its steps decides alone. Rows that refer to it can still be added
+    by others, whose transactions would otherwise deadlock with this one."""
+    row = await tx.fetchrow(f"select {_COLUMNS} from sessions where id = $1 for no key update", session)
+    return None if row is None else Session(**row)
+
+
+async def page(tx: Tx, limit: int, before: Cursor | None = None) -> Sequence[Session]:
+    """At most `limit` sessions, newest first, those after `before` in that order."""
+    if before is None:
+        rows = await tx.fetch(f"select {_COLUMNS} from sessions order by created_at desc, id desc limit $1", limit)
+    else:
+        rows = await tx.fetch(
+            f"select {_COLUMNS} from sessions where (created_at, id) < ($2, $3) order by created_at desc, id desc limit $1",
+            limit,
+            before.created_at,
+            before.id,
+        )
+    return [Session(**row) for row in rows]
+
+
+async def set_state(tx: Tx, session: UUID, state: State, problem: str | None = None) -> bool:
+    """Moves the session on; False when there is none. A problem belongs to `failed` and goes with it."""
+    return await _changed(tx, "update sessions set state = $2, problem = $3, updated_at = now() where id = $1", session, state, problem)
+
+
+async def rename(tx: Tx, session: UUID, title: str) -> bool:
+    """Gives it another title; False when there is none."""
+    return await _changed(tx, "update sessions set title = $2, updated_at = now() where id = $1", session, title)
+
+
+async def count(tx: Tx, state: State) -> int:
+    """How many sessions of the org are in this state."""
+    return int(await tx.fetchval("select count(*) from sessions where state = $1", state))
+
+
+async def in_state(tx: Tx, state: State, limit: int = 1000) -> list[UUID]:
+    """Those that are, the oldest first."""
+    return [row["id"] for row in await tx.fetch("select id from sessions where state = $1 order by created_at limit $2", state, limit)]
+
+
+async def describe(tx: Tx, session: UUID, duration_s: float | None, language: str | None) -> bool:
+    """What the analysis found out; None leaves what was known."""
+    return await _changed(
+        tx,
+        "update sessions set duration_s = coalesce($2, duration_s), language = coalesce($3, language), updated_at = now() where id = $1",
+        session,
+        duration_s,
+        language,
+    )
+
+
+async def delete(tx: Tx, session: UUID) -> bool:
+    """Takes away the session with the rows of every table that belong to it, its time series too; False when there is none."""
+    return await _changed(tx, "delete from sessions where id = $1", session)
+
+
+async def _changed(tx: Tx, statement: str, *values: object) -> bool:
+    return str(await tx.execute(statement, *values)).endswith(" 1")

@@ -1,0 +1,131 @@
+/** The REST API as the pages use it: api/messages.py says what these shapes mean. */
+
+export type SessionState = "created" | "processing" | "complete" | "failed" | "cancelled" | "deleting";
+export type StepState = "queued" | "running" | "done" | "parked" | "cancelled";
+
+export interface Step {
+  step: string;
+  state: StepState;
+  attempt: number;
+  error: { code: string; sentence: string } | null;
+  queued_at: string | null;
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+export interface Session {
+  id: string;
+  title: string;
+  state: SessionState;
+  created_at: string;
+  duration_s?: number;
+  language?: string;
+  problem?: string;
+  media?: { filename: string | null; size: number | null; complete: boolean };
+  steps?: Step[];
+  progress?: { done: number; total: number; step?: string; stage?: string; fraction?: number };
+  upload?: Upload;
+}
+
+export interface Link {
+  url: string;
+  method: string;
+  headers: Record<string, string>;
+}
+
+export interface Upload {
+  size: number;
+  complete?: boolean;
+  put?: Link; // all of it at once
+  upload_id?: string; // by parts
+  parts?: (Link & { number: number; offset: number; size: number })[];
+  there?: { number: number; size: number }[];
+}
+
+export interface Word {
+  text: string;
+  start_s: number;
+  kind: "word" | "filler" | "fragment";
+}
+
+export interface Measure {
+  value: number | null;
+  unit: string;
+  low: number | null;
+  high: number | null;
+  why_missing: string | null;
+}
+
+export interface ReportFile {
+  name: string;
+  size: number;
+  content_type: string;
+  url: string;
+}
+
+/** What live events carry: one envelope for all streams. */
+export interface Live {
+  seq: number;
+  stream: "tokens" | "metrics" | "score" | "cue" | "state";
+  t_ms: number;
+  data: Record<string, unknown>;
+}
+
+/** A request that was refused, or never answered (status 0): `message` is the sentence to show. */
+export class Problem extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly code: string,
+    readonly retryAfterS: number | null = null,
+  ) {
+    super(message);
+  }
+
+  /** Whether the same request may well succeed a little later. */
+  get passing(): boolean {
+    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+  }
+}
+
+export const UNREACHABLE = "The server cannot be reached. Check that it is running and that you are online.";
+
+/** The problem that an answer describes (RFC 9457), or a plain sentence where a proxy answered instead. */
+export function problemOf(status: number, body: string, retryAfter: string | null): Problem {
+  const afterS = retryAfter && /^\d+$/.test(retryAfter) ? Number(retryAfter) : null;
+  try {
+    const document: unknown = JSON.parse(body);
+    if (document !== null && typeof document === "object") {
+      const { detail, title, code } = document as Record<string, unknown>;
+      const sentence = typeof detail === "string" ? detail : typeof title === "string" ? title : null;
+      if (sentence) return new Problem(sentence, status, typeof code === "string" ? code : "", afterS);
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return new Problem(`The server answered with an error (${status}). Try again in a moment.`, status, "", afterS);
+}
+
+/** One request; gives the decoded JSON. Raises Problem, or AbortError when `signal` says so. */
+export async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json, application/problem+json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer: Response;
+  let text: string;
+  try {
+    answer = await fetch(path, { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null });
+    text = await answer.text();
+  } catch (error) {
+    if (error instanceof TypeError) throw new Problem(UNREACHABLE, 0, "unreachable");
+    throw error;
+  }
+  if (!answer.ok) throw problemOf(answer.status, text, answer.headers.get("Retry-After"));
+  return (text ? JSON.parse(text) : null) as T;
+}
+
+export const at = (id: string, rest = "") => `/v1/sessions/${id}${rest}`;
+
+/** What to call a session: its title, else the recording's name. */
+export function nameOf(session: Session): string {
+  return session.title || session.media?.filename || "Untitled recording";
+}
