@@ -20,6 +20,9 @@ SEND_WITHIN_S = 30.0  # a reader that takes nothing for so long is gone; it resu
 STREAMS: tuple[Stream, ...] = get_args(Stream)
 
 
+MOST_SEQ = 2**53  # what every JSON reader can count to
+
+
 async def events(request: Request) -> Response:
     """GET .../events?streams=tokens,metrics: resumes after `Last-Event-ID` (or `after`)."""
     session = views.session_id(request)
@@ -83,10 +86,10 @@ def _after(request: Request) -> int:
     """The sequence number that was seen last. A browser that reconnects sends it by itself, which counts more than the address."""
     given = request.headers.get("last-event-id", "")
     if not given:
-        return bodies.whole(request, "after", 0, 0, 2**63 - 1)
+        return bodies.whole(request, "after", 0, 0, MOST_SEQ)
     if not given.isascii() or not given.isdigit() or len(given) > 18:
         raise Refused("bad-parameter", name="Last-Event-ID", value=given[:80], expected="must be the id of an event")
-    return int(given)
+    return min(int(given), MOST_SEQ)
 
 
 routes = [Route("/v1/sessions/{session:uuid}/events", events, methods=["GET"])]

@@ -8,8 +8,10 @@ from msgspec import Meta, Struct
 
 MOST_BYTES = 4 * 2**30  # of one recording: six hours of 48 kHz stereo in 16 bits, or two hours of a filmed talk
 
-Title = Annotated[str, Meta(max_length=200, description="what the speaker calls it")]
-Filename = Annotated[str, Meta(min_length=1, max_length=255, description="the name the recording had on the speaker's disk")]
+Title = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", description="what the speaker calls it")]
+Filename = Annotated[
+    str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00]*$", description="the name the recording had on the speaker's disk")
+]
 ContentType = Annotated[str, Meta(max_length=120, pattern=r"^[\w.+-]+/[\w.+-]+(\s*;.*)?$", description="audio/... or video/...")]
 Size = Annotated[int, Meta(ge=1, le=MOST_BYTES, description="bytes")]
 Kind = Literal["upload", "live", "overlay"]

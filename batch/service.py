@@ -63,7 +63,12 @@ async def _work(settings: Settings, names: Sequence[str], until_eof: bool) -> No
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, main.cancel)
     if until_eof:
-        loop.add_reader(sys.stdin, main.cancel)  # nothing is ever written to it
+
+        def ended() -> None:
+            loop.remove_reader(sys.stdin)
+            main.cancel()
+
+        loop.add_reader(sys.stdin, ended)  # nothing is ever written to it
     steps = [name for name in names if name in graph.BY_NAME]
     servers = attach(settings.data, settings)
     began_s = time.monotonic()
@@ -76,9 +81,11 @@ async def _work(settings: Settings, names: Sequence[str], until_eof: bool) -> No
         ):
             with tempfile.TemporaryDirectory(prefix="elocute-") as scratch:
                 tools = Tools(settings, db, blobs, Path(scratch))
-                await in_thread(tools.warm_up, frozenset(steps))
+                if "ingest" in steps:
+                    await in_thread(tools.warm_up)
                 log.info("worker ready after %.1f s: %s", time.monotonic() - began_s, ", ".join(names))
                 async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(in_thread(tools.warm_up_more, steps), name="warm up")
                     tasks.create_task(Worker(tools, bus, live, f"{socket.gethostname()}:{os.getpid()}").run(steps), name="worker")
                     if len(steps) < len(names):
                         tasks.create_task(relay(db, bus), name="relay")

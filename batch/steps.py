@@ -9,7 +9,7 @@ import re
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,14 +118,14 @@ class Tools:
                 self._recogniser = Recogniser(models.asr_model(self.settings), models.placement(self.settings), self.settings.threads)
             return self._recogniser
 
-    def warm_up(self, names: "frozenset[str]") -> None:
-        """Load what the first recording would wait for. Called in a thread."""
-        if not names:  # a relay measures nothing
-            return
+    def warm_up(self) -> None:
+        """Load what the first numbers of a recording wait for. Called in a thread."""
         noise = np.random.default_rng(0).normal(0.0, 0.01, 2 * RATE_HZ).astype(np.float32)
-        facts = AudioFacts("", "", "", "", RATE_HZ, 1, noise.size, ())
-        listened = analyze.listen(Recording(noise, (), facts), lambda _: None)
-        first_numbers(Recording(noise, (), facts), listened)
+        recording = Recording(noise, (), AudioFacts("", "", "", "", RATE_HZ, 1, noise.size, ()))
+        first_numbers(recording, analyze.listen(recording, lambda _: None))
+
+    def warm_up_more(self, names: Collection[str]) -> None:
+        """Load what comes later. Called in a thread, while the first steps are already at work."""
         if "asr" in names:
             self.recogniser()
         if "fluency" in names:
@@ -302,7 +302,10 @@ async def _score(tools: Tools, job: Job, watched: Watched) -> Done:
     findings, _ = await _findings(tools, job)
     watched.stage("scoring")
     used = rubric()
-    given = [msgspec.to_builtins(score(d.id, d.measure, findings.measures.get(d.measure), d.points)) for d in used.dimensions]
+    given = [
+        {"title": d.title, "source": d.source, **msgspec.to_builtins(score(d.id, d.measure, findings.measures.get(d.measure), d.points))}
+        for d in used.dimensions
+    ]
     data = {"rubric": {"name": used.name, "version": used.version, "digest": used.digest}, "scores": given}
 
     async def store(tx: Tx) -> None:

@@ -9,10 +9,10 @@ for as long as it takes. Anything else is a defect: it is tried again a few time
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -120,15 +120,16 @@ class Worker:
                 tasks.create_task(self._serve(graph.BY_NAME[name]), name=f"worker: {name}")
 
     async def _serve(self, step: graph.Step) -> None:
-        async for delivery in self._bus.consume(step.name, batch=1):
-            try:
-                job = _job(delivery.payload, step.name)
-            except msgspec.MsgspecError as error:
-                log.error("a message for %s cannot be read (%s): dropped", step.name, error)
-                await self._settle(delivery.term)
-                continue
-            async with self._alive(delivery, None, None), self._lanes[step.lane]:
-                await self._one(step, job, delivery)
+        async with aclosing(cast(AsyncGenerator[Delivery, None], self._bus.consume(step.name, batch=1))) as deliveries:
+            async for delivery in deliveries:
+                try:
+                    job = _job(delivery.payload, step.name)
+                except msgspec.MsgspecError as error:
+                    log.error("a message for %s cannot be read (%s): dropped", step.name, error)
+                    await self._settle(delivery.term)
+                    continue
+                async with self._alive(delivery, None, None), self._lanes[step.lane]:
+                    await self._one(step, job, delivery)
 
     async def _one(self, step: graph.Step, job: Job, delivery: Delivery) -> None:
         began_s = time.monotonic()

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 from uuid import UUID
@@ -41,6 +41,7 @@ _BUSY = (
     asyncpg.exceptions.InvalidCachedStatementError,  # a migration went by
     TimeoutError,  # no connection became free, or no answer came
 )
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 class Database:
@@ -99,7 +100,7 @@ class Database:
                 async with connection.transaction():
                     yield connection
         finally:
-            with _named():
+            with suppress(*_LOST):  # the pool ends what it cannot reset; what was committed is no less so
                 await self._pool.release(connection, timeout=CONNECT_S)
 
     async def listen(self, channel: str) -> AsyncGenerator[str, None]:
@@ -135,7 +136,7 @@ class Database:
                         await asyncio.wait_for(ears.woken.wait(), HEARTBEAT_S)
                     except TimeoutError:
                         await connection.execute("select 1")
-            except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError):
+            except _LOST:
                 await asyncio.sleep(pause_s)  # the connection broke: a new one
             finally:
                 connection.terminate()
@@ -193,6 +194,8 @@ def _named(connection: asyncpg.Connection | None = None) -> Iterator[None]:
     except _BUSY as error:
         raise StoreBusy(f"PostgreSQL did not get to it ({error or type(error).__name__}).") from error
     except _DOWN as error:
+        raise StoreDown(f"PostgreSQL is not there ({error}).") from error
+    except asyncpg.InternalClientError as error:  # PostgreSQL has said goodbye, and asyncpg has not seen the end of the line yet
         raise StoreDown(f"PostgreSQL is not there ({error}).") from error
     except asyncpg.ForeignKeyViolationError as error:
         raise Gone(str(error)) from error

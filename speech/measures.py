@@ -21,6 +21,7 @@ from speech.words import Word
 
 BATCHES = 5  # contiguous parts that a whole measure is recomputed on for its interval (batch means; notes in docs/metrics.md)
 _T_QUANTILE = 2.7764  # Student's t, 97.5 %, BATCHES - 1 degrees of freedom
+_NONE_SEEN = 3.6889  # -ln 0.025: as many events could have been expected where none was seen (exact Poisson interval, 95 %)
 _BATCH_S = 10.0  # a shorter part does not hold a measure
 _WINDOW = 10 * RATE_HZ  # of the series over time
 _STEP = 5 * RATE_HZ
@@ -106,6 +107,9 @@ def _measure(spoken: Spoken, unit: str, needs: str, of: _Number) -> Measure:
     if value is None:
         return Measure(None, unit, None, None, over_s, _WHY.get(of, "too little speech to measure it on"))
     half = _half_width(spoken, span, of) if "batches" in needs else None
+    if half is None and value == 0.0 and needs.endswith(("events a word", "events a second")):
+        most = _NONE_SEEN * (60.0 / over_s if needs.endswith("second") else 100.0 / _part(spoken, span).words)
+        return Measure(value, unit, 0.0, most, over_s)
     if half is None:
         return Measure(value, unit, None, None, over_s)
     low = value - half if unit in ("dBFS", "LUFS", "dB") else max(value - half, 0.0)
@@ -366,14 +370,18 @@ _TABLE: dict[str, tuple[str, str, _Number]] = {
     "level_dbfs": ("dBFS", "batches", level_dbfs),
     "level_range_db": ("dB", "batches", level_range_db),
     "snr_db": ("dB", "", snr_db),
-    "filled_pauses_per_min": ("1/min", "words english batches", _fillers_per_min),
-    "filled_pauses_per_100_words": ("1/100 words", "words english batches", _per_100_words(_fillers("filled_pause"))),
-    "discourse_markers_per_100_words": ("1/100 words", "words english batches", _per_100_words(_fillers("discourse_marker"))),
-    "repetitions_per_100_words": ("1/100 words", "words english batches", _per_100_words(_disfluencies("repetition"))),
-    "false_starts_per_100_words": ("1/100 words", "words english batches", _per_100_words(_disfluencies("false_start"))),
-    "lengthenings_per_100_words": ("1/100 words", "words english batches", _per_100_words(_disfluencies("lengthening"))),
-    "grammar_issues_per_100_words": ("1/100 words", "words english batches", _per_100_words(_issues("grammar"))),
-    "hedges_per_100_words": ("1/100 words", "words english batches", _per_100_words(_issues("hedge"))),
+    "filled_pauses_per_min": ("1/min", "words english batches, events a second", _fillers_per_min),
+    "filled_pauses_per_100_words": ("1/100 words", "words english batches, events a word", _per_100_words(_fillers("filled_pause"))),
+    "discourse_markers_per_100_words": (
+        "1/100 words",
+        "words english batches, events a word",
+        _per_100_words(_fillers("discourse_marker")),
+    ),
+    "repetitions_per_100_words": ("1/100 words", "words english batches, events a word", _per_100_words(_disfluencies("repetition"))),
+    "false_starts_per_100_words": ("1/100 words", "words english batches, events a word", _per_100_words(_disfluencies("false_start"))),
+    "lengthenings_per_100_words": ("1/100 words", "words english batches, events a word", _per_100_words(_disfluencies("lengthening"))),
+    "grammar_issues_per_100_words": ("1/100 words", "words english batches, events a word", _per_100_words(_issues("grammar"))),
+    "hedges_per_100_words": ("1/100 words", "words english batches, events a word", _per_100_words(_issues("hedge"))),
 }
 
 _WHY: dict[_Number, str] = {

@@ -32,7 +32,7 @@ def score(dimension: str, name: str, measure: Measure | None, points: Points) ->
     if measure is None or measure.value is None:
         return Score(dimension, name, None, None, None, measure.why_missing if measure else "it was not measured")
     if measure.low is None or measure.high is None:
-        return Score(dimension, name, None, None, None, "there is too little speech to say how sure a score would be")
+        return Score(dimension, name, None, None, None, "there is too little speech to say how sure one would be")
     at = np.array([point for point, _ in points])
     given = np.array([value for _, value in points])
     inside = at[(at > measure.low) & (at < measure.high)]

@@ -60,6 +60,8 @@ CASES = [
     Case("POST", "/v1/sessions", 400, "bad-json", b'{"title": "\xff"}', JSON),
     Case("POST", "/v1/sessions", 422, "invalid", b"[]", JSON),
     Case("POST", "/v1/sessions", 422, "invalid", b'{"title": 1}', JSON, "$.title"),
+    Case("POST", "/v1/sessions", 422, "invalid", rb'{"title": "a\u0000b"}', JSON, "$.title"),
+    Case("POST", "/v1/sessions", 422, "invalid", rb'{"filename": "a\u0000.wav"}', JSON, "$.filename"),
     Case("POST", "/v1/sessions", 422, "invalid", b'{"titel": "x"}', JSON, "titel"),
     Case("POST", "/v1/sessions", 422, "invalid", b'{"size": 0}', JSON, "$.size"),
     Case("POST", "/v1/sessions", 422, "invalid", b'{"size": %d}' % (MOST_BYTES + 1), JSON, "$.size"),

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -266,6 +267,57 @@ def test_a_connection_that_breaks_is_down_and_the_next_works(url: str) -> None:
             return await tx.fetchval("select 1")
 
     assert databases.run(url, scenario, size=1) == 1
+
+
+@asynccontextmanager
+async def line(url: str) -> AsyncIterator[tuple[str, Callable[[], None]]]:
+    """Another URL of the database, and what says goodbye to all who use it, as PostgreSQL does just before it drops them."""
+    parts = urlsplit(url)
+    folder = parse_qs(parts.query).get("host")
+    callers: list[asyncio.StreamWriter] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65_536):
+            writer.write(piece)
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if folder:
+            answers, asks = await asyncio.open_unix_connection(f"{folder[0]}/.s.PGSQL.5432")
+        else:
+            answers, asks = await asyncio.open_connection(parts.hostname, parts.port or 5432)
+        callers.append(writer)
+        tasks.update((asyncio.create_task(copy(reader, asks)), asyncio.create_task(copy(answers, writer))))
+
+    def goodbye() -> None:
+        fields = b"SFATAL\0VFATAL\0C57P02\0Mcrash of another server process\0\0"
+        for writer in callers:
+            writer.write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        login = parts.netloc.rpartition("@")[0]
+        try:
+            yield urlunsplit(("postgresql", f"{login}@127.0.0.1:{port}", parts.path, "sslmode=disable", "")), goodbye
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def test_a_connection_whose_end_is_announced_is_down_and_the_next_works(url: str) -> None:
+    async def scenario() -> object:
+        async with asyncio.timeout(databases.LIMIT_S), line(url) as (there, goodbye), Database.open(there, 1) as db:
+            await org_of(db)
+            goodbye()
+            for _ in range(10):  # turns of the loop, until it was heard
+                await asyncio.sleep(0)
+            with pytest.raises(StoreDown):
+                await org_of(db)
+            async with db.tenant(uuid4()) as tx:
+                return await tx.fetchval("select 1")
+
+    assert asyncio.run(scenario()) == 1
 
 
 def test_an_error_of_somebody_else_is_left_alone(url: str) -> None:

@@ -282,15 +282,31 @@ def test_there_is_no_interval_below_fifty_seconds() -> None:
     uneven = [20, 22, 20, 22, 16]
     assert measures(with_rates(uneven, part_s=10.0))["speech_rate_wpm"].high is not None
     short = replace(with_rates(uneven, part_s=10.0), span=Span(0, samples(50) - 1))
-    assert {(m.low, m.high) for m in measures(short).values()} == {(None, None)}
-    assert {(m.low, m.high) for m in measures(replace(minute(), span=Span(0, samples(49)))).values()} == {(None, None)}
+    for of in (short, replace(minute(), span=Span(0, samples(49)))):
+        assert {(m.low, m.high) for name, m in measures(of).items() if m.value or name not in EVENTS} == {(None, None)}
+
+
+EVENTS = {
+    "filled_pauses_per_min",
+    *(f"{name}_per_100_words" for name in ("filled_pauses", "discourse_markers", "repetitions", "false_starts", "lengthenings")),
+    *(f"{name}_per_100_words" for name in ("grammar_issues", "hedges")),
+}
 
 
 def test_five_equal_parts_give_no_interval_of_width_zero() -> None:
-    found = measures(with_rates([20] * 5))
-    for name in ("speech_rate_wpm", "filled_pauses_per_min"):
-        assert found[name].value is not None
-        assert (found[name].low, found[name].high) == (None, None)
+    found = measures(with_rates([20] * 5))["speech_rate_wpm"]
+    assert found.value is not None
+    assert (found.low, found.high) == (None, None)
+
+
+def test_nothing_seen_is_not_nothing_to_expect() -> None:
+    """With 3.69 events to expect, none is seen once in forty times."""
+    of = with_rates([20] * 5)  # a minute, a hundred words
+    assert sum(w.kind == "word" for w in of.words) == 100
+    found = measures(of)
+    for name in EVENTS:
+        assert (found[name].value, found[name].low) == (0.0, 0.0)
+        assert found[name].high == pytest.approx(-math.log(0.025), abs=1e-3)
 
 
 def test_a_part_without_a_value_gives_no_interval() -> None:

@@ -56,6 +56,16 @@ export interface Measure {
   why_missing: string | null;
 }
 
+export interface Score {
+  dimension: string;
+  title: string;
+  source: string; // what the curve stands on
+  value: number | null; // 0 to 100
+  low: number | null;
+  high: number | null;
+  refusal: string | null;
+}
+
 export interface ReportFile {
   name: string;
   size: number;

@@ -2,11 +2,12 @@
 
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { at, call, nameOf, Problem, type Live, type Measure, type ReportFile, type Session, type Word } from "./api";
+import { at, call, nameOf, Problem, type Live, type Measure, type ReportFile, type Score, type Session, type Word } from "./api";
 import { Courses, type Second, type Sums } from "./courses";
 import { clock, size, when } from "./format";
 import { State } from "./sessions";
 import { Steps, type Titles } from "./steps";
+import { Scores } from "./scores";
 import { Summary } from "./summary";
 
 const FIRST_S = 600; // of the recording in the first charts
@@ -301,6 +302,7 @@ function Words({ id }: { id: string }) {
 
 function Finished({ session }: { session: Session }) {
   const [measures, setMeasures] = useState<Record<string, Measure> | null>(null);
+  const [scores, setScores] = useState<Score[]>([]);
   const [files, setFiles] = useState<ReportFile[]>([]);
   const [problem, setProblem] = useState("");
   useEffect(() => {
@@ -309,6 +311,7 @@ function Finished({ session }: { session: Session }) {
       setProblem(error.message);
     };
     call<{ measures: Record<string, Measure> }>("GET", at(session.id, "/fluency")).then((found) => setMeasures(found.measures), refused);
+    call<{ scores: Score[] }>("GET", at(session.id, "/scores")).then((found) => setScores(found.scores), refused);
     call<{ files: ReportFile[] }>("GET", at(session.id, "/report")).then((found) => setFiles(found.files.filter((file) => file.name in FILES)), refused);
   }, []);
   return (
@@ -329,6 +332,13 @@ function Finished({ session }: { session: Session }) {
             At a glance
           </h2>
           <Summary measures={measures} />
+        </section>
+      )}
+      {scores.length > 0 && (
+        <section aria-labelledby="scores-title">
+          <h2 id="scores-title">Scores</h2>
+          <Scores scores={scores} />
+          <p class="hint">From 0 to 100, with the 95 % interval. For practice, not for hiring or grading.</p>
         </section>
       )}
       {files.length > 0 && (
