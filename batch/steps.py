@@ -33,13 +33,13 @@ from db.reports import ReportFile
 from engines.blobs import Blobs
 from engines.live_log import Stream
 from speech import intonation, measures, prosody
-from speech.analysis import Analysis, AudioFacts, Measure
+from speech.analysis import Analysis, AudioFacts, Measure, Second
 from speech.audio import RATE_HZ, Floats, Span, State
 from speech.errors import Problem
 from speech.measures import Spoken
 from speech.pauses import at_least, pauses, speaking_span
 from speech.scoring import score
-from speech.seconds import Second, by_second
+from speech.seconds import by_second
 from speech.words import Heard, Word
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from engines.bus import Bus, BusDown, Delivery
 from engines.disk import OutOfSpace
 from engines.errors import EngineError
 from engines.live_log import LiveLog, Stream
+from speech.analysis import Second
 from speech.errors import Problem, sentence
-from speech.seconds import Second
 
 log = logging.getLogger("elocute.worker")
 

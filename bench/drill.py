@@ -1,6 +1,6 @@
 """The kill drill: real processes, killed with -9 at random moments, while recordings are being processed. Is anything lost, or done twice?
 
-    python -m bench.drill [--seed 1] [--kills 200] [--sessions 20] [--gap 2.5]
+    python -m bench.drill [--seed 1] [--kills 200] [--sessions 20] [--gap 2]
 
 Engines, a server, a relay and two workers run as in production, each started again when it dies, as systemd would. Clients keep
 `--sessions` sessions in processing: short cuts of a reading, sent in both ways there are, by clients that try again until they are
@@ -667,7 +667,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--sessions", type=int, default=20, help="in processing at any time")
-    parser.add_argument("--gap", type=float, default=2.5, help="seconds between kills, on average")
+    parser.add_argument("--gap", type=float, default=2.0, help="seconds between kills, on average")
     parser.add_argument("--keep", action="store_true", help="leave the folder with the logs")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="elocute-drill-"))

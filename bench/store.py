@@ -29,8 +29,8 @@ from bench.table import Row, keep, show
 from db import embeddings, series, sessions, transcripts
 from db.embeddings import DIMENSIONS, Passage
 from db.pool import Database
+from speech.analysis import Second
 from speech.audio import HOP, Frames
-from speech.seconds import Second
 from speech.words import Transcript, Word
 from tests import databases
 from tests.servers import trio

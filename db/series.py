@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from db.pool import Database, Tx
-from speech.seconds import Second
+from speech.analysis import Second
 
 Resolution = Literal["second", "minute"]
 

@@ -84,6 +84,23 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Second:
+    """One second. Counts and times add up; rates are made from their sums by whoever reads. Missing is None, never zero."""
+
+    t_s: int  # it covers [t_s, t_s + 1)
+    over_s: float  # of it inside the speaker's time, from first to last speech, lost audio left out
+    words: int | None  # that begin in it, fillers and fragments left out; None before they are recognised
+    syllables: int  # of those words; before they are known, syllable nuclei of the signal
+    fillers: int | None  # filled pauses and discourse markers that begin in it
+    pause_s: float  # of silent pauses of at least 250 ms
+    speech_s: float
+    lost_s: float
+    f0_median_hz: float | None
+    f0_span_st: float | None  # 10th to 90th percentile over the 10 s that end with it
+    level_dbfs: float | None  # median of the hops that hold speech
+
+
+@dataclass(frozen=True, slots=True)
 class AudioFacts:
     """What the file was, and what is odd about its sound."""
 

@@ -1,12 +1,11 @@
 """A session second by second: what the time series keeps, made so that seconds add up to minutes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from speech import intonation
-from speech.analysis import Pause
+from speech.analysis import Pause, Second
 from speech.audio import HOP, RATE_HZ, Span, State, seconds
 from speech.measures import Spoken
 from speech.pauses import at_least, lost_samples
@@ -14,23 +13,6 @@ from speech.pauses import at_least, lost_samples
 _SPAN_OVER = 10 * RATE_HZ  # of the pitch span: shorter, there is no intonation to speak of
 _FEWEST_VOICED = 5  # hops for a median
 _FEWEST_SPEECH = 10  # hops for a level
-
-
-@dataclass(frozen=True, slots=True)
-class Second:
-    """One second. Counts and times add up; rates are made from their sums by whoever reads. Missing is None, never zero."""
-
-    t_s: int  # it covers [t_s, t_s + 1)
-    over_s: float  # of it inside the speaker's time, from first to last speech, lost audio left out
-    words: int | None  # that begin in it, fillers and fragments left out; None before they are recognised
-    syllables: int  # of those words; before they are known, syllable nuclei of the signal
-    fillers: int | None  # filled pauses and discourse markers that begin in it
-    pause_s: float  # of silent pauses of at least 250 ms
-    speech_s: float
-    lost_s: float
-    f0_median_hz: float | None
-    f0_span_st: float | None  # 10th to 90th percentile over the 10 s that end with it
-    level_dbfs: float | None  # median of the hops that hold speech
 
 
 def by_second(spoken: Spoken, samples: int, recognised: bool) -> list[Second]:

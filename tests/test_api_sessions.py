@@ -20,8 +20,8 @@ from db import fluency, reports, scores, series, steps, transcripts
 from db.pool import Tx
 from db.reports import ReportFile
 from engines.embedded import Servers
+from speech.analysis import Second
 from speech.audio import HOP, RATE_HZ, Frames, State
-from speech.seconds import Second
 from speech.words import Transcript, Word
 from tests.api_server import Running, running, settings_for
 

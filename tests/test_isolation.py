@@ -19,7 +19,7 @@ from db import migrate, outbox, series, sessions
 from db.embeddings import DIMENSIONS
 from db.errors import StoreError
 from db.pool import APP_ROLE, Database
-from speech.seconds import Second
+from speech.analysis import Second
 from speech.words import Transcript, Word
 from tests import databases
 

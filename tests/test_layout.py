@@ -1,6 +1,8 @@
 """The shape of the house: who may import whom, and what the pure core keeps out."""
 
 import ast
+import subprocess
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -75,3 +77,10 @@ def test_what_is_installed_is_what_exists() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert set(project["tool"]["setuptools"]["packages"]) == packages() - FROM_THE_CHECKOUT
     assert set(project["tool"]["mypy"]["packages"]) == packages()
+
+
+def test_the_server_starts_without_what_only_analysis_needs() -> None:
+    """Each of these takes half a second or more to import, and the server is to answer three seconds after its command."""
+    slow = ("numba", "pyarrow", "spacy", "ctranslate2", "onnxruntime", "parselmouth", "aiobotocore")
+    loaded = subprocess.run([sys.executable, "-c", "import api.server, sys; print(*sys.modules)"], capture_output=True, text=True, check=True)
+    assert sorted(set(loaded.stdout.split()) & set(slow)) == []

@@ -22,7 +22,7 @@ from db import fluency, media, reports, scores, series, sessions, steps, transcr
 from db.reports import ReportFile
 from db.sessions import State as SessionState
 from engines.embedded import Servers
-from speech.seconds import Second
+from speech.analysis import Second
 from speech.words import Transcript
 from tests import samples
 from tests.api_server import Running, running, settings_for

@@ -17,7 +17,7 @@ from db.errors import Gone
 from db.migrate import Level
 from db.pool import Database
 from db.series import Row
-from speech.seconds import Second
+from speech.analysis import Second
 from tests import databases
 from tests.test_db import session_of
 
