@@ -82,5 +82,6 @@ def test_what_is_installed_is_what_exists() -> None:
 def test_the_server_starts_without_what_only_analysis_needs() -> None:
     """Each of these takes half a second or more to import, and the server is to answer three seconds after its command."""
     slow = ("numba", "pyarrow", "spacy", "ctranslate2", "onnxruntime", "parselmouth", "aiobotocore")
-    loaded = subprocess.run([sys.executable, "-c", "import api.server, sys; print(*sys.modules)"], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", "import api.server, sys; print(*sys.modules)"]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True)
     assert sorted(set(loaded.stdout.split()) & set(slow)) == []
