@@ -1,14 +1,17 @@
 """The commands that need a running store: a worker, a migration, and what the doctor asks of the engines."""
 
 import asyncio
+import fcntl
 import logging
 import os
+import re
+import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -16,14 +19,12 @@ from uuid import UUID
 import uvloop
 
 from batch.relay import relay
-from batch.steps import Tools, in_thread
-from batch.worker import Worker
 from config import graph
 from config.settings import Settings
 from db import audit, orgs, outbox, series, sessions
 from db import migrate as migrations
 from db import steps as db_steps
-from db.errors import StoreError
+from db.errors import StoreBusy, StoreDown, StoreError
 from db.pool import Database
 from engines.blobs import Blobs, open_blobs
 from engines.bus import Bus
@@ -38,6 +39,9 @@ SWEEP_EVERY_S = 3600.0
 ABANDONED_S = 24 * 3600.0  # an upload that nobody went on with
 MAINTAIN_EVERY_S = 60.0
 _MOST_PARKED = 20
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+THERE_WITHIN_S = 30.0
+RETRY_S = 0.5
 OVERDUE_S = 120.0  # a step that nobody took or kept alive for so long is announced again: the bus may have lost it
 
 
@@ -73,27 +77,81 @@ async def _work(settings: Settings, names: Sequence[str], until_eof: bool) -> No
     servers = attach(settings.data, settings)
     began_s = time.monotonic()
     try:
+        await _until_there(servers)
         async with (
             Database.open(servers.database_url) as db,
             Bus.connect(servers.nats_url) as bus,
-            LiveLog.connect(servers.redis_url) as live,
             open_blobs(settings, servers.blob_secret, "", settings.data / "blobs") as blobs,
+            AsyncExitStack() as also,
+            asyncio.TaskGroup() as tasks,
         ):
-            with tempfile.TemporaryDirectory(prefix="elocute-") as scratch:
-                tools = Tools(settings, db, blobs, Path(scratch))
-                if "ingest" in steps:
-                    await in_thread(tools.warm_up)
-                log.info("worker ready after %.1f s: %s", time.monotonic() - began_s, ", ".join(names))
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(in_thread(tools.warm_up_more, steps), name="warm up")
-                    tasks.create_task(Worker(tools, bus, live, f"{socket.gethostname()}:{os.getpid()}").run(steps), name="worker")
-                    if len(steps) < len(names):
-                        tasks.create_task(relay(db, bus), name="relay")
-                        tasks.create_task(_every(MAINTAIN_EVERY_S, lambda: series.maintain(db)), name="maintain")
-                        tasks.create_task(_every(OVERDUE_S / 4, lambda: outbox.announce_overdue(db, OVERDUE_S)), name="overdue")
-                        tasks.create_task(_every(SWEEP_EVERY_S, lambda: _sweep(db, blobs)), name="sweep")
+            if steps:
+                await _take_steps(steps, settings, servers, (db, bus, blobs), also, tasks)
+            if len(steps) < len(names):
+                tasks.create_task(relay(db, bus), name="relay")
+                tasks.create_task(_every(MAINTAIN_EVERY_S, lambda: series.maintain(db)), name="maintain")
+                tasks.create_task(_every(OVERDUE_S / 4, lambda: outbox.announce_overdue(db, OVERDUE_S)), name="overdue")
+                tasks.create_task(_every(SWEEP_EVERY_S, lambda: _sweep(db, blobs)), name="sweep")
+            log.info("worker ready after %.1f s: %s", time.monotonic() - began_s, ", ".join(names))
     except asyncio.CancelledError:
         log.info("worker stopped")
+
+
+async def _take_steps(
+    steps: Sequence[str],
+    settings: Settings,
+    servers: Servers,
+    outside: tuple[Database, Bus, Blobs],
+    also: AsyncExitStack,
+    tasks: asyncio.TaskGroup,
+) -> None:
+    from batch.steps import Tools, in_thread  # seconds to import: not for a relay
+    from batch.worker import Worker
+
+    db, bus, blobs = outside
+    live = await also.enter_async_context(LiveLog.connect(servers.redis_url))
+    tools = Tools(settings, db, blobs, also.enter_context(_scratch(settings.data / "scratch")))
+    if "ingest" in steps:
+        await in_thread(tools.warm_up)
+    tasks.create_task(in_thread(tools.warm_up_more, steps), name="warm up")
+    tasks.create_task(Worker(tools, bus, live, f"{socket.gethostname()}:{os.getpid()}").run(steps), name="worker")
+
+
+async def _until_there(servers: Servers) -> None:
+    """Wait while PostgreSQL is away: it may be starting too. Raises StoreDown after THERE_WITHIN_S."""
+    end_s = time.monotonic() + THERE_WITHIN_S
+    while True:
+        try:
+            async with Database.open(servers.database_url, size=1):
+                return
+        except (StoreDown, StoreBusy):
+            if time.monotonic() > end_s:
+                raise
+        await asyncio.sleep(RETRY_S)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder for this process, gone afterwards; those of processes that were killed go first. What lives is locked."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.lock"):
+        with old.open("wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(old.with_suffix(""), ignore_errors=True)
+            old.unlink(missing_ok=True)
+    own = folder / f"{os.getpid()}-{time.monotonic_ns()}"
+    held = own.with_suffix(".lock")
+    with held.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        own.mkdir()
+        try:
+            yield own
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
+            held.unlink(missing_ok=True)
 
 
 async def _every(period_s: float, do: Callable[[], Awaitable[object]]) -> None:
@@ -111,7 +169,7 @@ async def _sweep(db: Database, blobs: Blobs) -> None:
     known: dict[tuple[str, str], bool] = {}
     async for key in blobs.keys():
         org, session = key.split("/")[:2]
-        if (org, session) in known:
+        if (org, session) in known or not (_UUID.fullmatch(org) and _UUID.fullmatch(session)):  # not ours: a bucket may hold other things
             continue
         async with db.tenant(UUID(org)) as tx:
             known[org, session] = await sessions.get(tx, UUID(session)) is not None or not await audit.wrote(
