@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import secrets
 import socket
 import subprocess
@@ -72,12 +73,19 @@ def seaweed(folder: Path) -> Iterator[S3Settings]:
     }
     command = [str(Path(sysconfig.get_path("scripts")) / "weed"), "mini", *(f"-{name}={value}" for name, value in switches.items())]
     settings = S3Settings(f"http://127.0.0.1:{ports['s3.port']}", "elocute-test", key, secret, "us-east-1")
-    with (folder / "weed.log").open("wb") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as process:
+    there = {**os.environ, "TMPDIR": str(folder)}  # its logs
+    with (folder / "weed.log").open("wb") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=there) as process:
         try:
             asyncio.run(make_bucket(settings))
             yield settings
         finally:
-            process.kill()  # what it holds goes anyway
+            process.kill()  # what it holds goes anyway, but for its sockets, which have a fixed place
+            for port in ports.values():
+                for socket_file in [
+                    *Path("/tmp").glob(f"seaweedfs-*-{port}.sock"),
+                    *Path("/tmp").glob(f"seaweedfs-*-{port + 10_000}.sock"),
+                ]:
+                    socket_file.unlink(missing_ok=True)
 
 
 async def make_bucket(settings: S3Settings) -> None:
