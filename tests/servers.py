@@ -80,11 +80,8 @@ def seaweed(folder: Path) -> Iterator[S3Settings]:
             yield settings
         finally:
             process.kill()  # what it holds goes anyway, but for its sockets, which have a fixed place
-            for port in ports.values():
-                for socket_file in [
-                    *Path("/tmp").glob(f"seaweedfs-*-{port}.sock"),
-                    *Path("/tmp").glob(f"seaweedfs-*-{port + 10_000}.sock"),
-                ]:
+            for port in (*ports.values(), *(port + 10_000 for port in ports.values())):
+                for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                     socket_file.unlink(missing_ok=True)
 
 
