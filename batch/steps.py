@@ -37,7 +37,7 @@ from speech.analysis import Analysis, AudioFacts, Measure, Second
 from speech.audio import RATE_HZ, Floats, Span, State
 from speech.errors import Problem
 from speech.measures import Spoken
-from speech.pauses import at_least, pauses, speaking_span
+from speech.pauses import at_least, lost_samples, pauses, speaking_span
 from speech.scoring import score
 from speech.seconds import by_second
 from speech.words import Heard, Word
@@ -364,18 +364,18 @@ def _live(spoken: Spoken, samples: int, *, recognised: bool) -> dict[str, Any]:
     over = {"at": samples, "over_s": samples / RATE_HZ, "lost_share": lost, "degraded": None}
     if span is None:
         return over
-    longest = max((pause.end - pause.start for pause in at_least(spoken.pauses)), default=0)
+    longest = max((pause.end - pause.start for pause in at_least(spoken.pauses)), default=None)
     f0_hz = spoken.frames.f0_hz
-    minutes = (span.end - span.start) / RATE_HZ / 60.0
+    minutes = (span.end - span.start - lost_samples(spoken.frames.state, span)) / RATE_HZ / 60.0
     return over | {
         "rate_wpm": measures.rate_wpm(spoken, span) if recognised else None,
         "articulation_syl_s": measures.articulation_rate_syl_s(spoken, span) if recognised else measures.nuclei_rate_s(spoken, span),
         "pause_share": measures.pause_share(spoken, span),
-        "longest_pause_s": longest / RATE_HZ,
+        "longest_pause_s": None if longest is None else longest / RATE_HZ,
         "f0_median_hz": intonation.median_hz(f0_hz),
         "f0_span_st": intonation.span_st(f0_hz),
         "level_dbfs": measures.level_dbfs(spoken, span),
-        "fillers_per_min": sum(f.kind == "filled_pause" for f in spoken.fillers) / minutes if recognised else None,
+        "fillers_per_min": sum(f.kind == "filled_pause" for f in spoken.fillers) / minutes if recognised and minutes else None,
     }
 
 

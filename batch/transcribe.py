@@ -8,10 +8,11 @@ from itertools import chain, repeat
 import numpy as np
 
 from batch.second_opinion import second_opinion
-from batch.whisper import Encoded, Piece, Recogniser, repetitive
+from batch.whisper import Encoded, Piece, Recogniser
 from speech.audio import RATE_HZ, Floats, Span, seconds
 from speech.edges import Placed, refine
 from speech.filled_pauses import is_filled_pause
+from speech.loops import repetitive
 from speech.windows import JUDGE_WINDOW, halves, stretches, uncovered
 from speech.words import Heard, Transcript, Word
 

@@ -1,6 +1,5 @@
 """Whisper on CTranslate2: windows of sound in, words with times and probabilities out. Windows are encoded only as far as they need."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,7 +24,6 @@ _BEAM = 5
 _DOUBTFUL = -0.35  # mean log probability per token below which greedy decoding is not trusted
 _MEDIAN = 5  # positions: the shorter of the usual filters keeps short words apart
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-_LOOP = re.compile(r"(.{2,80}?)\1{3,}")
 _PROMPT = " Um, uh, hmm, er, ah."  # short and static: a longer one seeds loops
 _FILLERS = {"um": (" um", " Um"), "uh": (" uh", " Uh")}  # inside a sentence, at its start
 
@@ -94,11 +92,11 @@ class Recogniser:
         First greedily; a window that this leaves in doubt is searched with a beam, which is worth its cost only there.
         """
         found = self._generate(encoded, language, 1)
-        doubtful = [i for i, one in enumerate(found) if one.log_probability < _DOUBTFUL]
-        if doubtful:
-            again = Encoded(encoded.states[doubtful], tuple(encoded.samples[i] for i in doubtful))
-            for i, one in zip(doubtful, self._generate(again, language, _BEAM), strict=True):
-                found[i] = one
+        for i, one in enumerate(found):
+            if one.log_probability < _DOUBTFUL:
+                # Alone: every beam holds keys and values of its own for the whole window, 36 MB for half a minute.
+                alone = Encoded(encoded.states[i : i + 1], encoded.samples[i : i + 1])
+                found[i] = self._generate(alone, language, _BEAM)[0]
         return found
 
     def _generate(self, encoded: Encoded, language: str, beam: int) -> list[Decoded]:
@@ -166,13 +164,17 @@ class Recogniser:
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         # Per window the probability of each token and the sample where each begins, one more for the end.
         blank = tokenizer.encode(" ")  # alignment of nothing is not defined
-        results = self._model.align(
-            ctranslate2.StorageView.from_array(np.ascontiguousarray(encoded.states)),
-            list(start or tokenizer.sot_sequence),
-            [t or blank for t in tokens],
-            [max(2, n // HOP) for n in encoded.samples],
-            median_filter_width=_MEDIAN,
-        )
+        # One window at a time: it costs no more than together, and together they hold the attention of every layer to every position.
+        results = [
+            self._model.align(
+                ctranslate2.StorageView.from_array(np.ascontiguousarray(encoded.states[i : i + 1])),
+                list(start or tokenizer.sot_sequence),
+                [own or blank],
+                [max(2, samples // HOP)],
+                median_filter_width=_MEDIAN,
+            )[0]
+            for i, (own, samples) in enumerate(zip(tokens, encoded.samples, strict=True))
+        ]
         out = []
         for result in results:
             text, time = np.array(result.alignments, dtype=np.int64).reshape(-1, 2).T
@@ -182,14 +184,6 @@ class Recogniser:
 
     def _tokenizer(self, language: str) -> Tokenizer:
         return Tokenizer(self._vocabulary, self._multilingual, task="transcribe", language=language)
-
-
-def repetitive(text: str) -> bool:
-    """Whether a text holds a loop: something of 2 to 80 characters said at least four times on end, over at least 24 characters.
-
-    Not the compression ratio of Radford et al. 2022, which also takes honest anaphora ("it was the best of times, it was ...") for a loop.
-    """
-    return any(len(found[0]) >= 24 for found in _LOOP.finditer(text.lower() + " "))
 
 
 @dataclass(slots=True)

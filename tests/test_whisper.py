@@ -5,9 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from batch.whisper import Encoded, Recogniser, repetitive
+from batch.whisper import Encoded, Recogniser
 from speech.audio import RATE_HZ, Floats
 from speech.edges import Placed
+from speech.loops import repetitive
 from tests.samples import recording
 
 FIRST = "it was the best of times it was the worst of times"
