@@ -178,6 +178,8 @@ class Worker:
             await asyncio.shield(self._hand_back(job, delivery))
             raise
         except Exception as error:
+            # A defect of ours or of any library beneath a step. It may not end the worker, or one recording would stop all others: it is
+            # logged whole, tried again, and then parked in sight of the user and the doctor.
             log.exception("%s of %s failed", step.name, job.session)
             await self._defect(step, job, delivery, failures + 1, error)
         finally:
@@ -339,8 +341,9 @@ class Worker:
         return _Watch(asyncio.get_running_loop(), tell, early)
 
     def _tell(self, job: Job, stream: Stream, data: dict[str, Any]) -> None:
-        if self._events.full():
-            self._events.get_nowait()
+        if self._events.full():  # the live log has been away for long
+            dropped = self._events.get_nowait()
+            log.warning("an event of %s (%s) was not told: too many wait for the live log", dropped.session, dropped.stream)
         at_ms = round(data["over_s"] * 1000) if "over_s" in data else 0
         self._events.put_nowait(_Event(job.session, stream, at_ms, data))
 
