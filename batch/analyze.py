@@ -20,7 +20,7 @@ from speech.pauses import pauses, silences, speaking_span
 from speech.words import Heard, Transcript, Word
 
 if TYPE_CHECKING:  # it loads CTranslate2
-    from batch.whisper import Recogniser
+    from recognition.whisper import Recogniser
 
 DEFINITIONS = "1"  # of docs/metrics.md: grows when a formula changes
 
@@ -65,7 +65,7 @@ def analyze(path: Path, settings: Settings, progress: Progress | None = None) ->
     listened = listen(recording, told.at)
     told.stage("recognising")
     model, where = models.asr_model(settings), models.placement(settings)
-    from batch.whisper import Recogniser
+    from recognition.whisper import Recogniser
 
     # The recogniser is held by nobody else: its memory is free again before the words are read.
     heard = recognise(Recogniser(model, where, settings.threads), recording, listened, settings.threads, told.at)
@@ -79,7 +79,7 @@ def analyze(path: Path, settings: Settings, progress: Progress | None = None) ->
 
 def listen(recording: Recording, at: Callable[[float], None]) -> Listened:
     """Where there is speech, and the prosody of every hop."""
-    from batch import vad  # it loads onnxruntime: not before the file has proved to be sound
+    from recognition import vad  # it loads onnxruntime: not before the file has proved to be sound
 
     probability = vad.speech_probability(recording.pcm, lambda done: at(done / recording.pcm.size))
     return Listened(
@@ -113,7 +113,8 @@ def measure(
     facts: AudioFacts, heard: Heard, listened: Listened, versions: dict[str, str], progress: Progress
 ) -> tuple[Findings, measures.Spoken]:
     """Everything that words and frames tell together, and what it was told from. versions: of what recognised the words."""
-    from batch import vad, voice
+    from batch import voice
+    from recognition import vad
 
     words = heard.transcript.words
     versions = {**versions, "definitions": DEFINITIONS, "vad": vad.VERSION, "praat": voice.VERSION}
@@ -123,7 +124,8 @@ def measure(
     markers: tuple[Filler, ...] = ()
     issues: tuple[LanguageIssue, ...] = ()
     if english:
-        from batch import lexicon, wording
+        from batch import wording
+        from recognition import lexicon
 
         pronunciations = lexicon.syllable_counts()
         reading = wording.read(words)

@@ -43,7 +43,7 @@ from speech.seconds import by_second
 from speech.words import Heard, Word
 
 if TYPE_CHECKING:
-    from batch.whisper import Recogniser
+    from recognition.whisper import Recogniser
 
 _T = TypeVar("_T")
 
@@ -113,7 +113,7 @@ class Tools:
         """The model in memory; loaded when first wanted. Called from threads."""
         with self._loading:
             if self._recogniser is None:
-                from batch.whisper import Recogniser
+                from recognition.whisper import Recogniser
 
                 self._recogniser = Recogniser(models.asr_model(self.settings), models.placement(self.settings), self.settings.threads)
             return self._recogniser
@@ -129,7 +129,8 @@ class Tools:
         if "asr" in names:
             self.recogniser()
         if "fluency" in names:
-            from batch import lexicon, wording
+            from batch import wording
+            from recognition import lexicon
 
             lexicon.syllable_counts()
             wording.read((Word("Hello.", 0, RATE_HZ, 1.0),))

@@ -7,8 +7,8 @@ from itertools import chain, repeat
 
 import numpy as np
 
-from batch.second_opinion import second_opinion
-from batch.whisper import Encoded, Piece, Recogniser
+from recognition.second_opinion import second_opinion
+from recognition.whisper import Encoded, Piece, Recogniser
 from speech.audio import RATE_HZ, Floats, Span, seconds
 from speech.edges import Placed, refine
 from speech.filled_pauses import is_filled_pause

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from praatio import textgrid
 
 from batch.decode import decode
-from batch.vad import WINDOW, speech_probability
+from recognition.vad import WINDOW, speech_probability
 from speech.activity import activity
 from speech.audio import HOP, RATE_HZ, Floats, Span, State, States
 from speech.pauses import pauses

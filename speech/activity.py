@@ -1,6 +1,6 @@
 """Speech, silence or lost, for every 10 ms: a judge says where speech is, the level says where its edges are.
 
-The judge (the probability of speech of `batch.vad`) is right about what is speech even under music or typing, but sees 32 ms at a time and
+The judge (the probability of speech of `recognition.vad`) is right about what is speech even under music or typing, but sees 32 ms at a time and
 hangs over after the last word, so that it joins words across short silences. The level of the sound is exact to the hop, but
 knows nothing of what it hears. Here the level is listened to as far as it has been telling silence from speech in the last seconds:
 each of two bands (below and above 1.2 kHz) keeps the mean and spread of its level over the hops that the judge is sure are silence, and

@@ -12,8 +12,8 @@ from config import models
 from config.settings import S3Settings, Settings
 
 if TYPE_CHECKING:
-    from batch.whisper import Recogniser
     from engines.embedded import Servers
+    from recognition.whisper import Recogniser
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,7 +32,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def recogniser(data_folder: Path) -> "Recogniser":
     """The bundled recogniser on the CPU, whatever the machine has: float16 on a GPU may word things differently."""
-    from batch.whisper import Recogniser  # loads CTranslate2: not for tests that do without
+    from recognition.whisper import Recogniser  # loads CTranslate2: not for tests that do without
 
     settings = Settings(data=data_folder, asr_model="bundled", device="cpu", threads=2)
     return Recogniser(models.asr_model(settings), models.placement(settings), settings.threads)

@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from batch.vad import speech_probability
 from bench.pauses import FILLS, NOISES, Planted, Tally, joined, ours, overlap, score, with_noise, without_silence
+from recognition.vad import speech_probability
 from speech.activity import JUDGE_WINDOW, LOOK_AHEAD, Activity, activity
 from speech.audio import HOP, RATE_HZ, Floats, Span, State, States
 from speech.pauses import pauses, silences

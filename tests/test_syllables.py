@@ -1,6 +1,6 @@
 import pytest
 
-from batch.lexicon import syllable_counts
+from recognition.lexicon import syllable_counts
 from speech import syllables
 
 SAID = [

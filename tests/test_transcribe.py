@@ -7,9 +7,9 @@ import jiwer
 import numpy as np
 import pytest
 
-from batch import vad
 from batch.transcribe import transcribe
-from batch.whisper import Decoded, Encoded, Recogniser
+from recognition import vad
+from recognition.whisper import Decoded, Encoded, Recogniser
 from speech import activity, filled_pauses, prosody
 from speech.audio import RATE_HZ, Floats
 from speech.pauses import silences

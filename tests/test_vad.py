@@ -6,15 +6,15 @@ import sys
 import numpy as np
 import pytest
 
-from batch.vad import WINDOW, SpeechProbability, speech_probability
 from config.models import silero_vad_path
+from recognition.vad import WINDOW, SpeechProbability, speech_probability
 from tests.samples import recording
 
 RATE_HZ = 16_000
 
 
 def test_the_weights_are_found_without_importing_faster_whisper() -> None:
-    code = "import sys, batch.vad; print(batch.vad.silero_vad_path().is_file(), 'faster_whisper' in sys.modules)"
+    code = "import sys, recognition.vad; print(recognition.vad.silero_vad_path().is_file(), 'faster_whisper' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["True", "False"]
     assert silero_vad_path().suffix == ".onnx"

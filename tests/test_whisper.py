@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from batch.whisper import Encoded, Recogniser
+from recognition.whisper import Encoded, Recogniser
 from speech.audio import RATE_HZ, Floats
 from speech.edges import Placed
 from speech.loops import repetitive

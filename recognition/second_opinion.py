@@ -7,7 +7,7 @@ is, and only the probability of one more token is asked for, at the few places w
 import bisect
 from collections.abc import Sequence
 
-from batch.whisper import Piece, Recogniser
+from recognition.whisper import Piece, Recogniser
 from speech.audio import RATE_HZ, Span
 from speech.edges import Placed
 from speech.windows import longest

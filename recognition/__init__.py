@@ -1,0 +1,1 @@
+"""What others trained or collected: the recogniser, the judge of speech, the pronouncing dictionary. For live and batch alike."""
