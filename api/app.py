@@ -9,7 +9,7 @@ from uuid import UUID
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from api import blobs, events, health, metrics, pages, sessions, uploads
+from api import blobs, calls, events, health, live, metrics, pages, sessions, sound, uploads, ws
 from api.access import Gate
 from api.health import Check, Health
 from api.problems import HANDLERS
@@ -38,8 +38,8 @@ class SchemaBehind(StoreError):
 
 
 @asynccontextmanager
-async def opened(settings: Settings, servers: Servers) -> AsyncIterator[State]:
-    """Connect to every engine. Raises StoreError or EngineError when one cannot be used."""
+async def opened(settings: Settings, servers: Servers, recognise: bool = True) -> AsyncIterator[State]:
+    """Connect to every engine; without `recognise` live sessions have no words. Raises StoreError, EngineError when one cannot be used."""
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(Database.open(servers.database_url))
         # Links without a host: api/blobs.py puts in front of them the name by which the browser knows this server.
@@ -77,6 +77,8 @@ async def opened(settings: Settings, servers: Servers) -> AsyncIterator[State]:
             live_log=live_log,
             member=member,
             places=uploads.Places(),
+            live=live.Live(settings, db, store, live_log, member.org, recognise=recognise),
+            calls=calls.Calls(settings, live_log),
             health=Health(program_version(), checks),
             closing=asyncio.Event(),
         )
@@ -88,13 +90,31 @@ def create(state: State) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         async with asyncio.TaskGroup() as tasks:
-            tidying = tasks.create_task(tidy(state), name="tidy")
+            around = [
+                tasks.create_task(tidy(state), name="tidy"),
+                tasks.create_task(_stop_live(state), name="stop live"),
+            ]
+            living = tasks.create_task(state["live"].run(), name="live")
+            calling = tasks.create_task(state["calls"].run(), name="calls")
             yield state
-            tidying.cancel()
+            state["live"].stop()
+            state["calls"].stop()
+            await asyncio.wait([living, calling])
+            for task in around:
+                task.cancel()
 
-    routes = [*health.routes, *sessions.routes, *uploads.routes, *metrics.routes, *events.routes, *blobs.routes, *pages.routes]
+    routes = [
+        *(*health.routes, *sessions.routes, *uploads.routes, *metrics.routes, *events.routes, *blobs.routes),
+        *(*live.routes, *calls.routes, *sound.routes, *ws.routes, *pages.routes),
+    ]
     app = Starlette(routes=routes, exception_handlers=pages.readable(HANDLERS), lifespan=lifespan)
     return Gate(app, state["settings"])
+
+
+async def _stop_live(state: State) -> None:
+    """Who speaks is told as soon as the server is to stop, not when the last request is answered."""
+    await state["closing"].wait()
+    state["live"].stop()
 
 
 async def tidy(state: State) -> None:

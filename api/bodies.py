@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
+from starlette.requests import HTTPConnection
 
 from api.problems import Refused, has_body
-from api.state import Request
+from api.state import Request, State
 
 MOST_JSON_BYTES = 64 * 1024
 # A body has so long to begin with, and then may not be slower than this on average: a sender that trickles gives its place back.
@@ -78,7 +79,7 @@ def _where(message: str) -> tuple[str, str]:
     return "#" + path.rstrip("`").replace(".", "/"), reason
 
 
-def whole(request: Request, name: str, default: int, least: int, most: int) -> int:
+def whole(request: HTTPConnection[State], name: str, default: int, least: int, most: int) -> int:
     """A whole number among the parameters."""
     value = request.query_params.get(name)
     if value is None:
@@ -88,7 +89,7 @@ def whole(request: Request, name: str, default: int, least: int, most: int) -> i
     return int(value)
 
 
-def seconds(request: Request, name: str, default: float) -> float:
+def seconds(request: HTTPConnection[State], name: str, default: float) -> float:
     """A time among the parameters."""
     value = request.query_params.get(name)
     if value is None:
@@ -102,7 +103,7 @@ def seconds(request: Request, name: str, default: float) -> float:
     return number
 
 
-def one_of(request: Request, name: str, default: str, choices: tuple[str, ...]) -> str:
+def one_of(request: HTTPConnection[State], name: str, default: str, choices: tuple[str, ...]) -> str:
     """A word among the parameters."""
     value = request.query_params.get(name, default)
     if value not in choices:

@@ -1,25 +1,23 @@
-"""Live events of a session as server-sent events: everything since a sequence number, then what comes."""
+"""Live events of a session as server-sent events: everything since a sequence number, then what comes. For who is slow see following.py."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from typing import cast, get_args
+from collections.abc import AsyncIterator
+from typing import get_args
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 from starlette.routing import Route
 
 from api import access, bodies, views
+from api.following import Waiting, pump
 from api.problems import Refused
 from api.state import Request
 from db import sessions as db_sessions
-from engines.live_log import Event, Stream
+from engines.live_log import Stream
 
-HEARTBEAT_S = 15
+HEARTBEAT_S = 10
 SEND_WITHIN_S = 30.0  # a reader that takes nothing for so long is gone; it resumes where it was
 STREAMS: tuple[Stream, ...] = get_args(Stream)
-
-
 MOST_SEQ = 2**53  # what every JSON reader can count to
 
 
@@ -34,42 +32,25 @@ async def events(request: Request) -> Response:
         raise Refused("no-session")
 
     async def lines() -> AsyncIterator[ServerSentEvent]:
-        log = cast(AsyncGenerator[Event, None], request.state["live_log"].follow(session, after))
-        async with aclosing(log), aclosing(until(log, request.state["closing"])) as running:
-            async for event in running:
-                gone = event.stream == "state" and event.data.get("session") == "deleting"
-                if event.stream in wanted or gone:
+        waiting = Waiting()
+        async with asyncio.TaskGroup() as tasks:
+            running = (
+                tasks.create_task(pump(request.state["live_log"], session, after, wanted, waiting), name="events: pump"),
+                tasks.create_task(_wait(request.state["closing"]), name="events: stop"),
+            )
+            for task in running:
+                task.add_done_callback(lambda _: waiting.close())
+            while events := await waiting.take():
+                for event in events:
                     yield ServerSentEvent(bodies.encoded(event).decode(), id=str(event.seq), sep="\n")
-                if gone:
-                    return
+            for task in running:
+                task.cancel()
 
     return EventSourceResponse(lines(), ping=HEARTBEAT_S, send_timeout=SEND_WITHIN_S, sep="\n")
 
 
-async def until(log: AsyncIterator[Event], closing: asyncio.Event) -> AsyncGenerator[Event, None]:
-    """The events up to when the server stops."""
-    stop = asyncio.create_task(closing.wait(), name="events: stop")
-    step: asyncio.Task[Event] | None = None
-    try:
-        while True:
-            step = asyncio.create_task(_next(log), name="events: next")
-            await asyncio.wait({step, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if not step.done():
-                return
-            try:
-                event = step.result()
-            except StopAsyncIteration:
-                return
-            yield event
-    finally:
-        owned = [task for task in (step, stop) if task is not None]
-        for task in owned:
-            task.cancel()
-        await asyncio.gather(*owned, return_exceptions=True)
-
-
-async def _next(log: AsyncIterator[Event]) -> Event:
-    return await anext(log)
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 def _streams(request: Request) -> frozenset[str]:

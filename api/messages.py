@@ -14,8 +14,9 @@ Filename = Annotated[
 ]
 ContentType = Annotated[str, Meta(max_length=120, pattern=r"^[\w.+-]+/[\w.+-]+(\s*;.*)?$", description="audio/... or video/...")]
 Size = Annotated[int, Meta(ge=1, le=MOST_BYTES, description="bytes")]
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2}$", description="ISO 639-1; without it the language is detected")]
 Kind = Literal["upload", "live", "overlay"]
-SessionState = Literal["created", "processing", "complete", "failed", "cancelled", "deleting"]
+SessionState = Literal["created", "live", "processing", "complete", "failed", "cancelled", "deleting"]
 StepState = Literal["queued", "running", "done", "parked", "cancelled"]
 
 
@@ -27,6 +28,7 @@ class NewSession(Struct, forbid_unknown_fields=True, frozen=True):
 
     title: Title = ""
     kind: Kind = "upload"
+    language: Language | None = None  # of a live session
     filename: Filename | None = None
     content_type: ContentType | None = None
     size: Size | None = None
@@ -128,6 +130,7 @@ class SessionView(Struct, frozen=True, omit_defaults=True):
     duration_s: float | None = None
     language: str | None = None
     problem: str | None = None
+    interrupted: bool = False  # it ended without its speaker: the connection or the server was gone
     media: MediaView | None = None
     steps: list[StepView] | None = None
     progress: Progress | None = None
@@ -139,6 +142,22 @@ class SessionPage(Struct, frozen=True):
 
     sessions: list[SessionView]
     next: str | None
+
+
+class LiveView(Struct, frozen=True):
+    """Live practice on this server."""
+
+    ready: bool
+    problem: str | None  # why there is none
+    sessions: int  # that are live here
+    full: bool  # no further speaker is let in at the moment
+    recogniser: dict[str, float] | None  # waits and sizes, for those who watch over the server
+
+
+class LostView(Struct, frozen=True):
+    """What is missing of a live session and may still be filled."""
+
+    lost: list[list[float]]  # [start_s, end_s] each
 
 
 class WordView(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The pages people see: the list with its drop zone, one session, its report; and refusals as pages. The work is done in web/, over /v1."""
+"""The pages people see: the first, live practice, one session, its report; and refusals as pages. The work is done in web/, over /v1."""
 
 import html
 import json
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import jinja2
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ExceptionHandler
 
@@ -116,14 +116,29 @@ def _page(request: Request, template: str, status: int = 200, **facts: object) -
 
 
 async def home(request: Request) -> Response:
-    """GET /: drop or record, and the list."""
+    """GET /: practise, drop or record, and the list."""
     return _page(request, "home.html")
+
+
+async def practice(request: Request) -> Response:
+    """GET /practice, and /practice/{id} to go on with a session: the microphone, and what is said. One that is over shows itself."""
+    found = await _session(request) if "session" in request.path_params else None
+    if found and found.state not in ("created", "live"):
+        return RedirectResponse(f"/sessions/{found.id}", 303, {"Cache-Control": "no-store"})
+    servers = [{"urls": one.url, "username": one.username, "credential": one.credential} for one in request.state["settings"].ice_servers]
+    ice = [{name: value for name, value in server.items() if value is not None} for server in servers]
+    return _page(request, "practice.html", session=found, ice=json.dumps(ice))
 
 
 async def session(request: Request) -> Response:
     """GET /sessions/{id}: progress, then numbers and files."""
     found = await _session(request)
     return _page(request, "session.html", session=found, steps=json.dumps([(step.name, step.title) for step in graph.STEPS]))
+
+
+async def overlay(request: Request) -> Response:
+    """GET /overlay/{id}: numbers over a video. Whatever is wrong it says itself, on its transparent ground."""
+    return _page(request, "overlay.html", session=request.path_params["session"])
 
 
 async def report(request: Request) -> Response:
@@ -193,8 +208,11 @@ def _wants_page(request: Request) -> bool:
 BASE = "/sessions/{session:uuid}"
 routes = [
     Route("/", home, methods=["GET"]),
+    Route("/practice", practice, methods=["GET"]),
+    Route("/practice/{session:uuid}", practice, methods=["GET"]),
     Route(BASE, session, methods=["GET"]),
     Route(f"{BASE}/report", report, methods=["GET"]),
     Route(f"{BASE}/audio.mp3", sound, methods=["GET"]),
+    Route("/overlay/{session}", overlay, methods=["GET"]),
     Route("/static/{name}", asset, methods=["GET"]),
 ]

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ExceptionHandler, Receive, Scope, Send
@@ -99,6 +100,47 @@ PROBLEMS: dict[str, Entry] = {
     "empty-upload": Entry(422, "Empty", "The recording is empty (0 bytes). Record it again."),
     "wrong-state": Entry(409, "Not in this state", "The session is {state}, so it cannot be {what}. {instead}"),
     "nothing-parked": Entry(409, "Nothing to retry", "No step of this session has failed: there is nothing to retry."),
+    # live
+    "busy": Entry(503, "Busy", "Too many people are speaking here right now. Try again in a moment.", retry_after_s=10),
+    "live-elsewhere": Entry(
+        409,
+        "Live already",
+        "Another server has this session live, or had it until it stopped. Wait some seconds and look at its state, or begin a new one.",
+    ),
+    "live-loading": Entry(503, "Still loading", "The recogniser is still being loaded. Try again in a moment.", retry_after_s=5),
+    "live-unavailable": Entry(
+        503, "No live practice", "Live practice is not possible ({reason}). Recordings can be uploaded all the same.", retry_after_s=60
+    ),
+    # WebRTC
+    "bad-offer": Entry(400, "Offer cannot be read", "The SDP cannot be used: {reason}. Send what the client's WebRTC made, unchanged."),
+    "no-sound": Entry(406, "No sound in the offer", "The offer has no sound in Opus to send. Offer one audio track with Opus, sendonly."),
+    "no-ports": Entry(
+        503, "No port free", "All UDP ports of ELOCUTE_UDP_PORTS are in use. Try again when somebody has left.", retry_after_s=10
+    ),
+    "unanswered": Entry(503, "Not answered in time", "The connection could not be prepared. Try again in a moment.", retry_after_s=2),
+    "no-call": Entry(404, "No such call", "There is no such call. It may have ended; offer a new one to its session."),
+    "no-ice-restart": Entry(422, "No ICE restart", "A call is not moved to another network. Offer a new one; the session goes on."),
+    "match-required": Entry(428, "If-Match required", "Send the ETag of the call as If-Match, as it came with the answer."),
+    "match-failed": Entry(412, "Another ETag", "The call has the ETag {etag}. Send it as If-Match."),
+    # connections that stay open
+    "not-a-websocket": Entry(
+        426, "Not a WebSocket", "This address is for WebSockets. Open it with ws:// or wss://; a proxy must let them pass."
+    ),
+    "bad-message": Entry(422, "Not what is expected", "The message does not fit: {reason}. {expected}"),
+    "bad-subscription": Entry(
+        400, "No such subscription", "{name} names no events. Write session:ID:STREAM, where STREAM is one of {streams} or *."
+    ),
+    "too-many-sessions": Entry(429, "Too many sessions", "One connection follows {most} sessions at most. Open another one."),
+    "sockets-busy": Entry(503, "Busy", "Too many connections are open. Close some, or try again later.", retry_after_s=5),
+    "bad-sound": Entry(422, "Not the sound announced", "{reason}. See docs/protocol.md."),
+    "too-fast": Entry(
+        429, "Too fast", "The sound is {ahead_s:.0f} s ahead of being heard. Send it in real time; upload what is recorded already."
+    ),
+    "silent": Entry(408, "Nothing came", "Nothing came for {waited_s:.0f} s. Connect again and go on; the session waits for a minute."),
+    "not-heard": Entry(
+        409, "Not heard any more", "Another connection speaks for this session now, or the session was ended. Look at its state."
+    ),
+    "stopping": Entry(503, "The server stops", "The server stops. Connect again in a moment and go on.", retry_after_s=2),
     # the server
     "uploads-busy": Entry(503, "Busy", "Too many recordings are being received right now. Try again in a moment.", retry_after_s=5),
     "queue-full": Entry(
@@ -169,8 +211,11 @@ class _Answer(Response):
         return message["type"] == "http.request" and bool(message.get("more_body"))
 
 
-def response(request: Request, refused: Refused, headers: Mapping[str, str] | None = None) -> Response:
-    """The problem document. The connection ends with it where the body was not read: what is left of it is not wanted."""
+def response(request: HTTPConnection[Any], refused: Refused, headers: Mapping[str, str] | None = None) -> Response:
+    """The problem document. The connection ends with it where the body was not read: what is left of it is not wanted.
+
+    In answer to the handshake of a WebSocket it is sent as the ASGI extension `websocket.http.response` wants it.
+    """
     entry = PROBLEMS[refused.code]
     document = {
         "type": f"urn:elocute:problem:{refused.code}",
@@ -185,7 +230,7 @@ def response(request: Request, refused: Refused, headers: Mapping[str, str] | No
     out = dict(headers or {})
     if entry.retry_after_s is not None:
         out["Retry-After"] = str(entry.retry_after_s)
-    if not request.scope["state"].get("body_read") and has_body(request.headers):
+    if request.scope["type"] == "http" and not request.scope["state"].get("body_read") and has_body(request.headers):
         out["Connection"] = "close"
     return _Answer(json.dumps(document, ensure_ascii=False), entry.status, out)
 

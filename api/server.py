@@ -7,10 +7,14 @@ import signal
 import socket
 import sys
 import time
+from asyncio import BaseTransport, Transport
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api import app
 from api.child import Worker
@@ -26,6 +30,10 @@ log = logging.getLogger("api")
 
 DRAIN_S = 10  # for requests under way when the server is told to stop
 KEEP_ALIVE_S = 75  # idle connections; a client that uses one again must not meet its end, which for a POST is an error
+PING_EVERY_S = 15.0  # WebSockets; proxies drop what is silent for 30 to 60 s
+PONG_WITHIN_S = 15.0
+MOST_MESSAGE_BYTES = 2 * 2**20  # of a WebSocket's message: two seconds of 192 kHz in stereo
+UNSENT_BYTES = 16 * 1024  # of a WebSocket, in the kernel and again here: what is behind is thinned out before it gets there
 CODES = {signal.SIGTERM: EXIT_OK, signal.SIGINT: EXIT_INTERRUPTED}
 
 
@@ -100,6 +108,37 @@ class Listener(uvicorn.Server):
         self._ready()
 
 
+class Sockets(WebSocketsSansIOProtocol):
+    """uvicorn's WebSockets, which notice early that a reader is slow: what the system has taken cannot be thinned out any more."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """The handshake is about to be read."""
+        cast(Transport, transport).set_write_buffer_limits(high=UNSENT_BYTES)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        super().connection_made(transport)
+
+
+def configured(application: ASGIApp, drain_s: int = DRAIN_S) -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
+        application,
+        http="httptools",
+        ws=Sockets,
+        ws_max_size=MOST_MESSAGE_BYTES,
+        ws_ping_interval=PING_EVERY_S,
+        ws_ping_timeout=PONG_WITHIN_S,
+        ws_per_message_deflate=False,  # what is sent is small and soon: deflate would cost 160 KB of memory a connection
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=WAITING_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=drain_s,
+    )
+
+
 async def _serve(settings: Settings, listening: socket.socket, worker: Worker | None, stopping: Stopping, imports_s: float) -> None:
     main = asyncio.current_task()
     assert main is not None
@@ -120,19 +159,7 @@ async def _serve(settings: Settings, listening: socket.socket, worker: Worker | 
                     url = settings.public_url or f"http://{netloc(*listening.getsockname()[:2])}"
                     _say(times, embedded.timings, url)
 
-                config = uvicorn.Config(
-                    app.create(state),
-                    http="httptools",
-                    ws="none",
-                    lifespan="on",
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    backlog=WAITING_CONNECTIONS,
-                    timeout_keep_alive=KEEP_ALIVE_S,
-                    timeout_graceful_shutdown=DRAIN_S,
-                )
-                server = Listener(config, ready)
+                server = Listener(configured(app.create(state)), ready)
 
                 def gently() -> None:
                     log.info("stopping")

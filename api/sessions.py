@@ -16,6 +16,7 @@ from api.messages import FileView, NewSession, ReportView, SessionChange, Sessio
 from api.problems import Refused
 from api.state import Request, State
 from config import graph
+from config.languages import LANGUAGES
 from db import audit as db_audit
 from db import fluency as db_fluency
 from db import idempotency as db_idempotency
@@ -41,6 +42,7 @@ MOST_IN_WORK = 300  # sessions of one org that are being processed; more wait ou
 REPORT_LINKS_LIVE_S = 3600
 PLAYABLE = "audio.mp3"
 STUCK = frozenset({"parked", "cancelled"})
+NO_LANGUAGE = {"pointer": "#/language", "detail": "one of " + " ".join(sorted(LANGUAGES))}
 SHOWN = frozenset({"page.html"})  # the report's page is shown; its other files are downloads
 
 
@@ -51,6 +53,8 @@ async def create(request: Request) -> Response:
     """POST /v1/sessions. With an Idempotency-Key, a repeat gives the same session."""
     wanted, raw = await bodies.json_body(request, NewSession, optional=True)
     content_type = uploads.check_type(wanted.content_type)
+    if wanted.language is not None and wanted.language not in LANGUAGES:
+        raise Refused("invalid", reason=f"no language {wanted.language} is recognised", more={"errors": [NO_LANGUAGE]})
     key = _idempotency_key(request)
     fingerprint = hashlib.sha256(b"POST /v1/sessions\n" + raw).hexdigest()
     org = access.member(request).org
@@ -59,7 +63,7 @@ async def create(request: Request) -> Response:
         if stored is not None:
             made = UUID(stored.body["id"])
         else:
-            session = await db_sessions.create(tx, wanted.title or uploads.title_of(wanted.filename), wanted.kind)
+            session = await db_sessions.create(tx, wanted.title or uploads.title_of(wanted.filename), wanted.kind, wanted.language)
             made = session.id
             if wanted.size is not None:
                 key_of_blob, name = uploads.source_key(org, made), wanted.filename or uploads.UNNAMED
@@ -120,6 +124,7 @@ async def deleted(request: Request) -> Response:
             await db_audit.write(tx, str(member.user), db_audit.SESSION_DELETED, str(session), {})
             await db_sessions.set_state(tx, session, "deleting")
             await db_steps.cancel_all(tx, session)
+    await request.state["live"].drop(session)
     await tell(request, session, "state", {"session": "deleting"})
     await erase(request.scope["state"], member.org, session)
     return Response(status_code=204)
@@ -161,8 +166,8 @@ async def process(request: Request) -> Response:
                 await db_sessions.set_state(tx, session, "processing")
                 await work.begin(tx, org, session, content)
         await tell(request, session, "state", {"session": "processing"})
-    elif found.state in ("cancelled", "failed"):
-        raise Refused("wrong-state", state=found.state, what="processed", instead="Retry it.")
+    elif found.state in ("cancelled", "failed", "live"):
+        raise Refused("wrong-state", state=found.state, what="processed", instead="End it." if found.state == "live" else "Retry it.")
     return views.answer(await views.session(request, session), 202)
 
 

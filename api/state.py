@@ -13,7 +13,9 @@ from engines.embedded import Servers
 from engines.live_log import LiveLog
 
 if TYPE_CHECKING:
+    from api.calls import Calls
     from api.health import Health
+    from api.live import Live
     from api.uploads import Places
 
 
@@ -27,6 +29,8 @@ class State(TypedDict):
     live_log: LiveLog
     member: Member  # of local mode: who everybody is
     places: "Places"  # for recordings being received
+    live: "Live"  # who is speaking
+    calls: "Calls"  # by WebRTC
     health: "Health"
     closing: asyncio.Event  # set when the server stops: streams end
     request_id: NotRequired[str]  # of this request

@@ -55,6 +55,7 @@ def view(found: Session, media: Media | None = None, steps: list[Step] | None = 
         duration_s=found.duration_s,
         language=found.language,
         problem=found.problem,
+        interrupted=found.interrupted,
         media=None if media is None else MediaView(media.filename, media.content_type, media.size, media.complete),
         steps=shown,
         progress=None if shown is None else Progress(sum(step.state == "done" for step in shown), len(ORDER)),
@@ -79,5 +80,5 @@ def _step(step: Step) -> StepView:
 def links(wanted: UUID) -> dict[str, str]:
     """Where everything about a session is."""
     base = f"/v1/sessions/{wanted}"
-    parts = ("upload", "media", "process", "events", "transcript", "metrics", "fluency", "scores", "report", "audio")
+    parts = ("upload", "media", "process", "events", "transcript", "metrics", "fluency", "scores", "report", "audio", "end")
     return {"self": base, **{part: f"{base}/{part}" for part in parts}}

@@ -1,4 +1,4 @@
-"""The command: `elocute serve`, `worker`, `migrate`, `analyze FILE...`, `doctor`, `--version`."""
+"""The command: `elocute serve`, `worker`, `migrate`, `analyze FILE...`, `replay FILE`, `doctor`, `--version`."""
 
 import argparse
 import errno
@@ -51,8 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if asked.command == "doctor":
             return _doctor(out)
-        if asked.command == "serve":  # the server may not be imported from here: it takes this process over
+        if asked.command == "serve":  # neither may be imported from here: it takes this process over
             os.execv(sys.executable, [sys.executable, "-m", "api", *asked.rest])
+        if asked.command == "replay":
+            os.execv(sys.executable, [sys.executable, "-m", "stream_pipeline", "replay", *asked.rest])
         if asked.command == "worker":
             from batch.service import work
 
@@ -95,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve = commands.add_parser("serve", help="start the server with all it needs", add_help=False)
     serve.add_argument("rest", nargs=argparse.REMAINDER)
+    replay = commands.add_parser("replay", help="feed a recording through the live path", add_help=False)
+    replay.add_argument("rest", nargs=argparse.REMAINDER)
     worker = commands.add_parser("worker", help="run steps for a server", allow_abbrev=False)
     worker.add_argument("--steps", metavar="NAME[,NAME]", help=f"which: {', '.join((*graph.BY_NAME, RELAY))}; all by default")
     worker.add_argument("--until-eof", action="store_true", help="stop when standard input ends: with the server that started it")

@@ -4,10 +4,13 @@ import errno
 import hashlib
 import io
 import os
+import re
 import stat
 import struct
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ RAIL = 0.999
 WAV_LEFT_OPEN = 0x7FFFF000  # from here on a size is one that a program writes when it does not know
 CLIPPED_SHARE = 1e-4
 OVERSHOOT = 1.5  # codecs exceed full scale by some decibels where the original was clipped; beyond that the file was never scaled
+LOST = "ELOCUTE_LOST"  # a tag of our own live recordings: what of them is no sound but lost, "start-end start-end ..." in samples
 ABSURD = 2.0**32  # beyond any integer scale: not a sample
 BAD_READS = 100  # after so many failed reads in a row the rest of the file is given up
 
@@ -204,6 +208,7 @@ class _Pass:
         self._mix: tuple[int, ...] | None = None
         self.covariance: NDArray[np.float64] = np.zeros((1, 1))
         self.lost: list[Span] = []
+        self._said_lost: deque[Span] = deque()  # by the file itself, at its rate; not reached yet
         self.container_name = self.codec = ""
         self.rate_hz = self.channels = 0
         self.streams, self.stream = 1, 0
@@ -262,6 +267,7 @@ class _Pass:
         chosen = (default or list(streams))[0]
         self.streams, self.stream = len(streams), list(streams).index(chosen) + 1
         self.container_name = container.format.name
+        self._said_lost.extend(_spans(container.metadata.get(LOST, "")))
         if chosen.codec_context is None:
             raise Problem("unknown-codec", path=self.path, codec="something unknown")
         self.codec = chosen.codec_context.codec.canonical_name
@@ -459,7 +465,7 @@ class _Pass:
             return
         block = self._blocks[0] if len(self._blocks) == 1 else np.concatenate(self._blocks, axis=1)
         self._blocks, self._block_size = [], 0
-        block = self._mended(block)
+        block = self._without_lost(self._mended(block))
         self._look_at(block)
         if self._mix is None or len(block) != len(self.covariance) or max(self._mix) >= len(block):
             mono = block.mean(axis=0, dtype=np.float32)
@@ -479,6 +485,20 @@ class _Pass:
             if (end - start) * RATE_HZ >= HOP * self._rate_hz:
                 self._lose(self._from + self._here(self._placed + int(start)), self._from + self._here(self._placed + int(end)))
         return np.where(bad, np.float32(0), block)
+
+    def _without_lost(self, block: Floats) -> Floats:
+        """Zeros where the file itself says that it lost the sound."""
+        end = self._placed + block.shape[1]
+        while self._said_lost and self._said_lost[0].start < end:
+            span = self._said_lost[0]
+            start, stop = max(span.start, self._placed), min(span.end, end)
+            if start < stop:
+                block[:, start - self._placed : stop - self._placed] = 0.0
+                self._lose(self._from + self._here(start), self._from + self._here(stop))
+            if span.end > end:
+                break
+            self._said_lost.popleft()
+        return block
 
     def _look_at(self, block: Floats) -> None:
         size = np.abs(block)
@@ -505,6 +525,14 @@ class _Pass:
     def _write(self, frames: list[AudioFrame]) -> None:
         for frame in filter(None, frames):  # a resampler with nothing to do hands back the None of its flush
             self.signal.append(frame.to_ndarray()[0].astype(np.float32, copy=False))
+
+
+def _spans(tag: str) -> list[Span]:
+    """What the tag LOST says; nothing where it cannot be ours."""
+    if not re.fullmatch(r"\d{1,12}-\d{1,12}( \d{1,12}-\d{1,12})*", tag):
+        return []
+    spans = [Span(int(start), int(end)) for start, _, end in (each.partition("-") for each in tag.split(" "))]
+    return spans if all(span.start < span.end for span in spans) and all(a.end < b.start for a, b in pairwise(spans)) else []
 
 
 def _voices(covariance: NDArray[np.float64]) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from batch import analyze
 from batch.analyze import Findings, Listened
 from batch.decode import Beginning, Recording, decode
 from batch.progress import Progress
+from batch.segments import join
 from config import models
 from config.rubrics import rubric
 from config.settings import Settings
@@ -30,12 +31,12 @@ from db import fluency, media, reports, scores, series, sessions, steps, transcr
 from db.media import Media
 from db.pool import Database, Tx
 from db.reports import ReportFile
-from engines.blobs import Blobs
+from engines.blobs import Blobs, Stored
 from engines.live_log import Stream
 from speech import intonation, measures, prosody
 from speech.analysis import Analysis, AudioFacts, Measure, Second
 from speech.audio import RATE_HZ, Floats, Span, State
-from speech.errors import Problem
+from speech.errors import Problem, sentence
 from speech.measures import Spoken
 from speech.pauses import at_least, lost_samples, pauses, speaking_span
 from speech.scoring import score
@@ -228,6 +229,7 @@ async def _ingest(tools: Tools, job: Job, watched: Watched) -> Done:
         told = True
 
     watched.stage("reading")
+    joined = None if source.complete else await _joined(tools, job, source)
     recording = await tools.recording(job, source, watched, beginning)
     watched.stage("listening")
     listened = await in_thread(analyze.listen, recording, watched.at)
@@ -242,14 +244,18 @@ async def _ingest(tools: Tools, job: Job, watched: Watched) -> Done:
         await in_thread(_save_listened, listened, folder / "listened.npz")
         await _put(tools, job, folder / "frames.parquet")
         await _put(tools, job, folder / "listened.npz")
-    facts = msgspec.to_builtins(recording.facts)
+    facts = recording.facts
+    if await _interrupted(tools, job):
+        facts = replace(facts, warnings=(*facts.warnings, sentence("interrupted")))
 
     async def store(tx: Tx) -> None:
-        await media.set_facts(tx, job.session, facts)
+        if joined is not None:
+            await media.complete(tx, job.session, size=joined.size, sha256=joined.sha256)
+        await media.set_facts(tx, job.session, msgspec.to_builtins(facts))
         await sessions.describe(tx, job.session, recording.pcm.size / RATE_HZ, None)
         await store_seconds(tx, job.session, numbers[0])
 
-    return Done({"samples": int(recording.pcm.size), "warnings": list(recording.facts.warnings)}, store)
+    return Done({"samples": int(recording.pcm.size), "warnings": list(facts.warnings)}, store)
 
 
 async def _asr(tools: Tools, job: Job, watched: Watched) -> Done:
@@ -393,6 +399,20 @@ async def _source(tools: Tools, job: Job) -> Media:
     if found is None:
         raise Problem("no-media")
     return found
+
+
+async def _joined(tools: Tools, job: Job, source: Media) -> Stored:
+    """Make the recording of a live session out of its segments: from then on it is like one that was uploaded."""
+    async with tools.folder(job) as folder:
+        path = folder / "joined.flac"
+        await join(tools.blobs, job.key("live/"), path)
+        return await tools.blobs.put(source.key, path, content_type=source.content_type)
+
+
+async def _interrupted(tools: Tools, job: Job) -> bool:
+    async with tools.db.tenant(job.org) as tx:
+        found = await sessions.get(tx, job.session)
+    return found is not None and found.interrupted
 
 
 async def _recognised(tools: Tools, job: Job) -> tuple[AudioFacts, Heard, dict[str, str]]:

@@ -7,13 +7,12 @@ from itertools import chain, repeat
 
 import numpy as np
 
+from recognition.belief import believed, moved, with_fillers
 from recognition.second_opinion import second_opinion
 from recognition.whisper import Encoded, Piece, Recogniser
 from speech.audio import RATE_HZ, Floats, Span, seconds
-from speech.edges import Placed, refine
-from speech.filled_pauses import is_filled_pause
 from speech.loops import repetitive
-from speech.windows import JUDGE_WINDOW, halves, stretches, uncovered
+from speech.windows import halves, stretches, uncovered
 from speech.words import Heard, Transcript, Word
 
 _BATCH = 4  # windows decoded together: a token then costs a third, and eight save nothing more
@@ -21,29 +20,6 @@ _AGAIN = round(0.8 * RATE_HZ)  # speech without words that is worth a second dec
 _PART = RATE_HZ  # the shortest part of a window that is tried again on its own
 _LEAST_PAUSE = round(0.15 * RATE_HZ)
 _UNLIKELY = -1.0  # mean log probability per token below which a window is tried in two parts (Radford et al. 2022)
-_SILENT = 0.6  # no-speech probability (in clear speech below 0.1) above which words must be ...
-_SURE = -0.5  # ... at least this likely, mean log probability per token
-_STOCK = frozenset(
-    [
-        "thank you",
-        "thanks",
-        "thanks for watching",
-        "thank you for watching",
-        "thank you very much",
-        "please subscribe",
-        "bye",
-        "bye bye",
-        "you",
-        "okay",
-        "the end",
-        "subtitles by the amara org community",
-        "thank you so much for watching",
-        "see you next time",
-        "i'll see you next time",
-    ]
-)  # what Whisper writes where nobody speaks, from its training on subtitles
-_STOCK_SURE = 0.5  # a stock phrase is kept from this mean word probability
-_FILLER_SURE = 0.1  # probability of an um that the recogniser wrote itself: below, it is a syllable that it could not make out
 
 
 def transcribe(
@@ -119,10 +95,10 @@ class _Job:
         for i, span in enumerate(spans):
             words: list[Word] = []
             extra: list[Word] = []
-            for piece in self._mended(Piece(span, encoded, i, decoded[i], _moved(placed[i], span.start)), language):
-                believed = self._believed(piece)
-                fillers = self._second_opinion(piece, believed) if language == "en" and believed else []
-                words += _with(believed, fillers)
+            for piece in self._mended(Piece(span, encoded, i, decoded[i], moved(placed[i], span.start)), language):
+                sure = believed(piece, self._probability, self._silences)
+                fillers = self._second_opinion(piece, sure) if language == "en" and sure else []
+                words += with_fillers(sure, fillers)
                 extra += [filler for _, filler in fillers]
             out.append((words, extra))
         return out
@@ -134,7 +110,7 @@ class _Job:
     def _alone(self, span: Span, language: str) -> Piece:
         encoded = self.encode([span])
         decoded = self._recogniser.decode(encoded, language)
-        return Piece(span, encoded, 0, decoded[0], _moved(self._recogniser.place(encoded, decoded, language)[0], span.start))
+        return Piece(span, encoded, 0, decoded[0], moved(self._recogniser.place(encoded, decoded, language)[0], span.start))
 
     def _mended(self, piece: Piece, language: str) -> list[Piece]:
         # A window that loops, is unlikely or leaves speech without words is tried in two parts, parted by its longest pause. Whisper ends
@@ -165,40 +141,6 @@ class _Job:
         longest_silence = max(inside, key=lambda s: s.end - s.start)
         return (longest_silence.start + longest_silence.end) // 2
 
-    def _believed(self, piece: Piece) -> dict[int, Word]:
-        # The words of a window that there is reason to believe, by their number in it, with their edges on the signal.
-        words = refine(piece.placed, self._silences)
-        text = "".join(c for c in " ".join(w.text for w in words).lower() if c.isalpha() or c in " '").strip()
-        likely = float(np.mean([w.probability for w in words])) if words else 0.0
-        unheard = piece.decoded.no_speech > _SILENT and piece.decoded.log_probability < _SURE
-        if unheard or repetitive(" ".join(w.text for w in words)) or (text in _STOCK and likely < _STOCK_SURE):
-            return {}
-        return {i: _named(word) for i, word in enumerate(words) if self._spoken(word)}
-
     def _second_opinion(self, piece: Piece, words: dict[int, Word]) -> list[tuple[int, Word]]:
         written = [word for word in words.values() if word.kind == "filler"]
         return second_opinion(self._recogniser, piece, written, self._held, self._silences)
-
-    def _spoken(self, word: Word) -> bool:
-        around = self._probability[max(0, word.start // JUDGE_WINDOW - 3) : word.end // JUDGE_WINDOW + 4]
-        return bool(around.size and around.max() >= 0.1)
-
-
-def _named(word: Word) -> Word:
-    # An um that the recogniser wrote itself is called one where it is sure enough.
-    return replace(word, kind="filler") if is_filled_pause(word.text) and word.probability >= _FILLER_SURE else word
-
-
-def _with(words: dict[int, Word], fillers: Sequence[tuple[int, Word]]) -> list[Word]:
-    # The fillers among the words, which give way. A filler comes with the number of the word that it stands before.
-    out = dict(words)
-    for gap, filler in fillers:
-        for i, word in out.items():
-            out[i] = replace(word, end=min(word.end, filler.start)) if i < gap else replace(word, start=max(word.start, filler.end))
-    return sorted([*out.values(), *(filler for _, filler in fillers)], key=lambda word: (word.start, word.end))
-
-
-def _moved(placed: Sequence[Placed], by: int) -> tuple[Placed, ...]:
-    return tuple(
-        Placed(replace(p.word, start=p.word.start + by, end=p.word.end + by), p.first_done + by, p.last_begun + by) for p in placed
-    )

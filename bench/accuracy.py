@@ -10,7 +10,7 @@ every fourth file (of the disfluent ones also all with fillers) and one talk of 
 import argparse
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 
 from batch.analyze import analyze
 from bench import corpus, f0, pauses
-from bench.corpus import FILLED, Timed, Utterance
+from bench.corpus import FILLED, Timed, Utterance, bare, same
 from bench.pauses import SHARED
 from bench.table import Cell, Row, keep, show
 from config import models
@@ -123,7 +123,7 @@ def times(heard: dict[str, System], every: int) -> list[Row]:
     material = corpus.word_aligned()[::every]
     for system in (OURS, BEAM_5):
         hear = heard[system]
-        pairs = [pair for utterance, truth in material for pair in _same(truth, hear(utterance.path).words)]
+        pairs = [pair for utterance, truth in material for pair in same(truth, hear(utterance.path).words)]
         row: dict[str, Cell] = {"system": system, "words": sum(len(truth) for _, truth in material), "matched": len(pairs)}
         for edge, errors_s in (
             ("start", [found.start_s - true.start_s for true, found in pairs]),
@@ -137,20 +137,6 @@ def times(heard: dict[str, System], every: int) -> list[Row]:
     return rows
 
 
-def _bare(text: str) -> str:
-    return re.sub(r"[^a-z0-9']", "", text.lower()) or "-"  # one token a word, also where nothing is left
-
-
-def _same(truth: Sequence[Timed], found: Sequence[Timed]) -> Iterator[tuple[Timed, Timed]]:
-    # The words that the alignment of least errors lays on one another and that are the same.
-    if not found:
-        return
-    true_text, found_text = (" ".join(_bare(word.text) for word in words) for words in (truth, found))
-    for chunk in jiwer.process_words(true_text, found_text).alignments[0]:
-        if chunk.type == "equal":
-            yield from zip(truth[chunk.ref_start_idx : chunk.ref_end_idx], found[chunk.hyp_start_idx : chunk.hyp_end_idx], strict=True)
-
-
 # fillers
 
 
@@ -161,8 +147,8 @@ def fillers_found(reference: str, heard: Heard, off: int = 0) -> int:
     passes between those before the two and those after them, or `off` words of the reference further. Each of its fillers counts once.
     """
     tokens = [re.sub(r"^<(?:cutoff|hes)-(.*)>$", r"\1", token) for token in reference.split() if not token.startswith("[")]
-    truth = [_bare(token) for token in tokens if token not in FILLED]
-    found = [_bare(word.text) for i, word in enumerate(heard.words) if i not in heard.fillers]
+    truth = [bare(token) for token in tokens if token not in FILLED]
+    found = [bare(word.text) for i, word in enumerate(heard.words) if i not in heard.fillers]
     before, after = _distances(truth, found), _distances(truth[::-1], found[::-1])[::-1, ::-1]
     true_gaps = _gaps([token in FILLED for token in tokens])
     right = 0

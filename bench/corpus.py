@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import jiwer
 import numpy as np
 
 from batch.decode import decode
@@ -110,6 +111,21 @@ def _spoken(utterances: Sequence[Utterance], seed: int) -> Iterator[tuple[Uttera
             pcm = sound(utterances[i].path)
             pause = fill(FILLS[seed % len(FILLS)], pcm, round(rng.uniform(*PAUSES_S) * RATE_HZ), rng)
             yield utterances[i], np.concatenate((pcm, pause))
+
+
+def bare(text: str) -> str:
+    """A word without case and punctuation; something is always left."""
+    return re.sub(r"[^a-z0-9']", "", text.lower()) or "-"
+
+
+def same(truth: Sequence[Timed], found: Sequence[Timed]) -> Iterator[tuple[Timed, Timed]]:
+    """The words that the alignment of least errors lays on one another and that are the same."""
+    if not truth or not found:
+        return
+    true_text, found_text = (" ".join(bare(word.text) for word in words) for words in (truth, found))
+    for chunk in jiwer.process_words(true_text, found_text).alignments[0]:
+        if chunk.type == "equal":
+            yield from zip(truth[chunk.ref_start_idx : chunk.ref_end_idx], found[chunk.hyp_start_idx : chunk.hyp_end_idx], strict=True)
 
 
 @cache

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,18 +54,19 @@ def until(what: Callable[[], Any], limit_s: float = LIMIT_S) -> Any:
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[Server]:
-    """`elocute serve` on this data folder, until the block ends."""
+def serving(data: Path, program: Sequence[str] = ("-m", "api")) -> Iterator[Server]:
+    """`elocute serve` on this data folder, until the block ends. program: what Python runs in its place."""
     environment = {**os.environ, "ELOCUTE_DATA": str(data), "ELOCUTE_PORT": str(PORT), "ELOCUTE_DEVICE": "cpu"}
     log = data / "serve.log"
     began_s = time.monotonic()
-    with log.open("wb") as out, subprocess.Popen([sys.executable, "-m", "api"], env=environment, stdout=out, stderr=out) as process:
+    with log.open("wb") as out, subprocess.Popen([sys.executable, *program], env=environment, stdout=out, stderr=out) as process:
         try:
             with httpx.Client(base_url=URL, timeout=60.0) as client:
                 until(lambda: process.poll() is None and _answers(client), 120.0)
                 ready_s = time.monotonic() - began_s
                 split = next((line for line in log.read_text().splitlines() if line.startswith("Started in")), "")
-                until(lambda: "worker ready" in log.read_text(), 120.0)
+                if "--no-worker" not in program:
+                    until(lambda: "worker ready" in log.read_text(), 120.0)
                 yield Server(process, ready_s, split, client)
         finally:
             process.send_signal(signal.SIGTERM)

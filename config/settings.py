@@ -1,10 +1,12 @@
 """What can be set from outside, read once and checked at the door."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
+from urllib.parse import unquote
 
 import platformdirs
 
@@ -13,6 +15,16 @@ from config.errors import Unusable
 Device = Literal["auto", "cpu", "cuda"]
 
 MOST_THREADS = 256
+_ICE_SERVER = re.compile(r"(stun|turns?):(?:([^:@\s]+):([^:@\s]+)@)?([^:@?/\s]+)(:[0-9]{1,5})?(\?transport=(?:udp|tcp))?")
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """A server that helps browsers to a connection through a NAT: RFC 7064 (STUN), RFC 7065 (TURN)."""
+
+    url: str  # without user and password, as browsers take it
+    username: str | None = None
+    credential: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,8 @@ class Settings:
     host: str = "127.0.0.1"  # ELOCUTE_HOST: what the server listens on
     port: int = 8000  # ELOCUTE_PORT
     public_url: str | None = None  # ELOCUTE_PUBLIC_URL: where browsers reach the server, when that is not http://host:port
+    ice_servers: tuple[IceServer, ...] = ()  # ELOCUTE_ICE_SERVERS: `stun:host:port turn:user:password@host:port?transport=udp`
+    udp_ports: range | None = None  # ELOCUTE_UDP_PORTS: `40000-40100`, what sound by WebRTC comes in on; None: any
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -60,7 +74,29 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         host=environ.get("ELOCUTE_HOST") or "127.0.0.1",
         port=_whole(environ, "ELOCUTE_PORT", 8000, 65_535),
         public_url=_url(environ, "ELOCUTE_PUBLIC_URL", "http", "https"),
+        ice_servers=tuple(_ice_server(each) for each in (environ.get("ELOCUTE_ICE_SERVERS") or "").split()),
+        udp_ports=_udp_ports(environ.get("ELOCUTE_UDP_PORTS")),
     )
+
+
+def _ice_server(given: str) -> IceServer:
+    found = _ICE_SERVER.fullmatch(given)
+    scheme, username, credential, host, port, transport = found.groups(default="") if found else ("",) * 6
+    if not scheme or (scheme == "stun") == bool(username) or (scheme == "stun" and transport):
+        raise Unusable(  # the value may hold a password: it is not repeated
+            "bad-setting", name="ELOCUTE_ICE_SERVERS", value="...", expected="must be stun:host:port or turn:user:password@host:port"
+        )
+    url = f"{scheme}:{host}{port}{transport}"
+    return IceServer(url, unquote(username), unquote(credential)) if username else IceServer(url)
+
+
+def _udp_ports(given: str | None) -> range | None:
+    if not given:
+        return None
+    found = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", given)
+    if found is None or not 1024 <= int(found[1]) <= int(found[2]) <= 65_535:
+        raise Unusable("bad-setting", name="ELOCUTE_UDP_PORTS", value=given, expected="must be two ports from 1024 on, such as 40000-40100")
+    return range(int(found[1]), int(found[2]) + 1)
 
 
 def _url(environ: Mapping[str, str], name: str, *schemes: str) -> str | None:

@@ -9,9 +9,9 @@ from uuid import UUID
 from db.pool import Tx
 
 Kind = Literal["upload", "live", "overlay"]
-State = Literal["created", "processing", "complete", "failed", "cancelled", "deleting"]
+State = Literal["created", "live", "processing", "complete", "failed", "cancelled", "deleting"]
 
-_COLUMNS = "id, org_id as org, title, kind, state, created_at, updated_at, duration_s, language, problem"
+_COLUMNS = "id, org_id as org, title, kind, state, created_at, updated_at, duration_s, language, problem, interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,9 @@ class Session:
     created_at: datetime
     updated_at: datetime
     duration_s: float | None
-    language: str | None
+    language: str | None  # ISO 639-1: what was wished for, then what was found
     problem: str | None  # why it failed, for the user
+    interrupted: bool  # a live one that ended without its speaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,13 @@ class Cursor:
     id: UUID
 
 
-async def create(tx: Tx, title: str, kind: Kind) -> Session:
+async def create(tx: Tx, title: str, kind: Kind, language: str | None = None) -> Session:
     """A new session of the transaction's org, in state `created`."""
     row = await tx.fetchrow(
-        f"insert into sessions (org_id, title, kind) values (current_org(), $1, $2) returning {_COLUMNS}",
+        f"insert into sessions (org_id, title, kind, language) values (current_org(), $1, $2, $3) returning {_COLUMNS}",
         title,
         kind,
+        language,
     )
     return Session(**row)
 
@@ -78,6 +80,45 @@ async def page(tx: Tx, limit: int, before: Cursor | None = None) -> Sequence[Ses
 async def set_state(tx: Tx, session: UUID, state: State, problem: str | None = None) -> bool:
     """Moves the session on; False when there is none. A problem belongs to `failed` and goes with it."""
     return await _changed(tx, "update sessions set state = $2, problem = $3, updated_at = now() where id = $1", session, state, problem)
+
+
+async def go_live(tx: Tx, session: UUID, server: str) -> bool:
+    """A server has it live from now on; False when there is none."""
+    return await _changed(
+        tx,
+        "update sessions set state = 'live', kind = 'live', server = $2, seen_at = now(), updated_at = now() where id = $1",
+        session,
+        server,
+    )
+
+
+async def stay_live(tx: Tx, server: str) -> set[UUID]:
+    """A sign of life of a server; the sessions that it still has live. Those that another one ended, or somebody deleted, are none."""
+    rows = await tx.fetch("update sessions set seen_at = now() where state = 'live' and server = $1 returning id", server)
+    return {row["id"] for row in rows}
+
+
+async def abandoned(tx: Tx, lease_s: float, limit: int = 100) -> list[UUID]:
+    """Live sessions whose server was not heard of for so long."""
+    rows = await tx.fetch(
+        "select id from sessions where state = 'live' and seen_at < now() - $1 * interval '1 second' order by seen_at limit $2",
+        lease_s,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def end_live(tx: Tx, session: UUID, state: State, *, interrupted: bool, problem: str | None = None) -> bool:
+    """A live session ends: there is something to process, or it failed. False when there is none."""
+    return await _changed(
+        tx,
+        """update sessions set state = $2, interrupted = $3, problem = $4, server = null, seen_at = null, updated_at = now()
+        where id = $1 and state = 'live'""",
+        session,
+        state,
+        interrupted,
+        problem,
+    )
 
 
 async def rename(tx: Tx, session: UUID, title: str) -> bool:

@@ -20,6 +20,7 @@ _FLOOR = 12 * RATE_HZ
 _TAIL = 3 * RATE_HZ
 _STEP = 2 * HOP  # samples per position of the encoder
 _TOKENS_PER_S = 12  # nobody speaks faster: about 9 words a second
+_SLACK = 16  # tokens more, whatever the length
 _BEAM = 5
 _DOUBTFUL = -0.35  # mean log probability per token below which greedy decoding is not trusted
 _MEDIAN = 5  # positions: the shorter of the usual filters keeps short words apart
@@ -68,10 +69,13 @@ class Recogniser:
         self._multilingual = bool(self._model.is_multilingual)
         self._mel = FeatureExtractor(feature_size=self._model.n_mels)
 
-    def encode(self, windows: Sequence[Floats]) -> Encoded:
-        """Sound of at most 30 s each -> what the decoder attends to. One window at a time: a batch of them costs more than its parts."""
+    def encode(self, windows: Sequence[Floats], padded: int | None = None) -> Encoded:
+        """Sound of at most 30 s each -> what the decoder attends to. One window at a time: a batch of them costs more than its parts.
+
+        padded: the samples that each is padded to; by default what the longest of them needs.
+        """
         longest = max(w.size for w in windows)
-        length = min(LONGEST, max(_FLOOR, longest + _TAIL)) // _STEP * _STEP
+        length = padded or min(LONGEST, max(_FLOOR, longest + _TAIL)) // _STEP * _STEP
         states = []
         for window in windows:
             mel = self._mel(np.pad(window, (0, max(0, length - window.size))), padding=0)[:, : length // HOP]
@@ -96,7 +100,31 @@ class Recogniser:
             if one.log_probability < _DOUBTFUL:
                 # Alone: every beam holds keys and values of its own for the whole window, 36 MB for half a minute.
                 alone = Encoded(encoded.states[i : i + 1], encoded.samples[i : i + 1])
-                found[i] = self._generate(alone, language, _BEAM)[0]
+                found[i] = self.search(alone, language)[0]
+        return found
+
+    def search(self, encoded: Encoded, language: str) -> list[Decoded]:
+        """As `decode`, with a beam from the start."""
+        return self._generate(encoded, language, _BEAM)
+
+    def decode_greedily(self, encoded: Encoded, language: str) -> list[Decoded]:
+        """As `decode` without its search. Each window gives what it would give alone, to the last bit, if all are encoded to one length."""
+        tokenizer = self._tokenizer(language)
+        prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+        most = [_SLACK + _TOKENS_PER_S * -(-samples // RATE_HZ) for samples in encoded.samples]
+        results = self._model.generate(
+            ctranslate2.StorageView.from_array(encoded.states),
+            [prompt] * len(most),
+            beam_size=1,
+            max_length=min(448, 2 * max(most)),  # CTranslate2 generates half as many
+            return_logits_vocab=True,
+            return_no_speech_prob=True,
+        )
+        found = []
+        for result, own in zip(results, most, strict=True):
+            tokens = tuple(result.sequences_ids[0][:own])
+            sure = _likely(result.logits[0], tokens)
+            found.append(Decoded(tokens, sure, float(np.mean(np.log(sure))) if sure else 0.0, float(result.no_speech_prob)))
         return found
 
     def _generate(self, encoded: Encoded, language: str, beam: int) -> list[Decoded]:
@@ -106,7 +134,7 @@ class Recogniser:
             ctranslate2.StorageView.from_array(np.ascontiguousarray(encoded.states)),
             [prompt] * len(encoded.samples),
             beam_size=beam,
-            max_length=min(448, len(prompt) + 16 + _TOKENS_PER_S * -(-max(encoded.samples) // RATE_HZ)),
+            max_length=min(448, len(prompt) + _SLACK + _TOKENS_PER_S * -(-max(encoded.samples) // RATE_HZ)),
             return_scores=True,
             return_logits_vocab=beam == 1,  # a beam does not keep them: it is asked again
             return_no_speech_prob=True,
@@ -153,6 +181,10 @@ class Recogniser:
         for (name, _, _), (probabilities, _) in zip(asked, results, strict=True):
             likely[name] += float(np.prod(probabilities[len(before) :]))
         return likely
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """What these tokens say."""
+        return str(self._vocabulary.decode(list(tokens)))
 
     def tokens_of(self, tokens: Sequence[int], first: int, last: int) -> tuple[int, ...]:
         """The tokens of the English words from `first` to before `last`."""

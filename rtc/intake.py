@@ -9,13 +9,18 @@ multiples of 20 ms. A block is there as soon as its last sample has left the fil
 
 A connection may be followed by another on the same clock: the rate may differ, and what overlaps is dropped. Sound for a gap that comes
 after later sound (the page keeps its last minute and sends what a lost connection swallowed) is `Filled`.
+
+All of it lies on the grid of 16 bits, so that a FLAC recording holds exactly what was heard.
 """
 
+import math
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from rtc.alignment import Match, find
 from rtc.errors import Unplaceable
 from rtc.resample import Resampler, Samples16, mono
 from speech.audio import RATE_HZ, AudioBlock, Floats, Span
@@ -23,6 +28,14 @@ from speech.audio import RATE_HZ, AudioBlock, Floats, Span
 BLOCK = 320  # 20 ms
 FILL_S = 60  # as much as the page keeps; what is lost for longer stays lost
 LONGEST_GAP_S = 3600  # a session waits less for its speaker: a step further is a wrong number
+BESIDE_S = 2.0  # of sound kept before and after a gap, to find the place of what comes for it another way
+LEAST_S = 0.25  # a gap shorter than that is not worth it
+MOST_SEAMS = 4  # gaps for which it is kept, the newest: 1 MB
+ABOUT_S = 5.0  # how far off a page may be that says about where its sound belongs
+MOST_SKEW_S = 1.0  # between the places found before and after a gap; more is a mistake of one of them
+BESIDE = round(BESIDE_S * RATE_HZ) // BLOCK  # blocks
+CUT = 320  # 20 ms: the quietest so long is where sound is cut that does not fit its gap
+PROMPT_S = 5.0
 _NOTHING: Floats = np.zeros(0, np.float32)
 
 
@@ -40,6 +53,43 @@ class Filled:
 
 
 Taken = AudioBlock | Filled
+
+
+def on_grid(pcm: Floats) -> Floats:
+    """The nearest values that 16 bits can hold."""
+    grid: Floats = np.rint(pcm * np.float32(32_768))
+    np.maximum(grid, np.float32(-32_768), out=grid)  # np.clip takes twice as long
+    np.minimum(grid, np.float32(32_767), out=grid)
+    grid *= np.float32(2**-15)
+    return grid
+
+
+class _Promptest:
+    """How far the session's clock is ahead of the arrival of its sound, by what came without delay in the last 5 to 10 s of it.
+
+    Later than that a clock has drifted: 50 ppm are 0.5 ms in 10 s, and a fifth of a second in an hour.
+    """
+
+    def __init__(self) -> None:
+        self._since = self._ahead_s = self._before_s = -math.inf
+
+    def saw(self, end: int, arrived: float) -> None:
+        if arrived > self._since + PROMPT_S:
+            self._since, self._ahead_s, self._before_s = arrived, -math.inf, self._ahead_s
+        self._ahead_s = max(self._ahead_s, end / RATE_HZ - arrived)
+
+    def captured(self, arrived: float) -> int:
+        ahead_s = max(self._ahead_s, self._before_s)
+        return round((arrived + ahead_s) * RATE_HZ) if ahead_s > -math.inf else 0
+
+
+@dataclass(slots=True, eq=False)
+class _Seam:
+    """A long gap, and the sound beside it."""
+
+    gap: Span
+    before: list[AudioBlock]
+    after: list[AudioBlock] = field(default_factory=list)
 
 
 class _Stretch:
@@ -73,11 +123,11 @@ class _Stretch:
 
     def _came(self, pcm: Floats) -> tuple[int, Floats]:
         start, self.out = self.out, self.out + pcm.size
-        return start, pcm
+        return start, on_grid(pcm) if pcm.size else pcm
 
 
 class Intake:
-    """The sound of one session, from one connection after the other. Holds less than a block, and the gaps of the last minute."""
+    """The sound of one session, from one connection after the other. Holds its last 2 s, and the gaps of the last minute."""
 
     def __init__(self, session: str) -> None:
         self.session = session
@@ -90,6 +140,9 @@ class Intake:
         self._given = 0  # end of the last block
         self._lost: deque[Span] = deque()  # may still be filled
         self._lost_to = 0  # the end of the last gap
+        self._recent: deque[AudioBlock] = deque(maxlen=BESIDE)
+        self._seams: deque[_Seam] = deque(maxlen=MOST_SEAMS)
+        self._promptest = _Promptest()
 
     @property
     def end(self) -> int:
@@ -100,6 +153,14 @@ class Intake:
     def gaps(self) -> tuple[Span, ...]:
         """What is lost and may still be filled, in order."""
         return tuple(self._lost)
+
+    def captured(self, arrived: float) -> int:
+        """Where on the session's clock (16 kHz) the sound ends that arrives now: the speaker's clock goes on without a connection.
+
+        arrived: monotonic seconds. Too late by as much as the connection now is slower than the one before, which nobody can know here;
+        0 before any sound.
+        """
+        return self._promptest.captured(arrived)
 
     def connect(self, rate_hz: int, at: int, arrived: float) -> list[Taken]:
         """Sound comes from another connection from now on, at rate_hz. Its sample 0 lies at sample `at` of the session (16 kHz).
@@ -123,7 +184,9 @@ class Intake:
         if known == sound.size:
             return taken
         taken += self._gap(live, at + known, arrived)
-        return taken + self._came(*live.feed(sound[known:]), arrived)
+        taken += self._came(*live.feed(sound[known:]), arrived)
+        self._promptest.saw(live.place(live.fed), arrived)
+        return taken
 
     def fill(self, rate_hz: int, origin: int, at: int, pcm: Samples16) -> list[Taken]:
         """Sound that was kept while there was no connection: of it, what lies in a gap of the last minute.
@@ -131,6 +194,41 @@ class Intake:
         For where live sound comes another way (WebRTC). rate_hz and origin are as rate_hz and `at` in `connect`, at and pcm as in `take`.
         """
         return self._fill(rate_hz, origin, at, mono(pcm))
+
+    def patch(self, rate_hz: int, pcm: Samples16, about: int) -> list[Taken]:
+        """What a page kept around a gap: of it, what lies in gaps of the last minute. For where live sound comes by WebRTC.
+
+        The page knows only `about` where in the session (16 kHz, within 5 s) pcm[0] lies. With 2 s on both sides of the gap the place is
+        found by comparing with what came there; where that cannot be told (silence, a hum), `about` holds. The two sides may disagree,
+        since the connection after the gap was placed by when it arrived: then the sound is cut in its quietest place, and what is missing
+        there stays lost. Takes about 3 ms for each second of pcm.
+        """
+        resampler = Resampler(rate_hz)
+        sound = on_grid(np.concatenate([resampler.feed(mono(pcm)), resampler.end()]))
+        seam = self._seam(about, about + sound.size)
+        if seam is None:
+            return self._filled(about, sound)
+        left, right = self._places(seam, sound, about)
+        skew = right - left
+        if skew == 0:
+            return self._filled(left, sound)
+        cut = _quietest(sound, seam.gap.start - left, seam.gap.end - max(left, right))
+        return self._filled(left, sound[:cut]) + self._filled(left + cut + max(skew, 0), sound[cut + max(-skew, 0) :])
+
+    def _seam(self, start: int, end: int) -> _Seam | None:
+        """The longest gap in there of those whose sides were kept."""
+        reach = round(ABOUT_S * RATE_HZ)
+        inside = [seam for seam in self._seams if seam.gap.start < end + reach and seam.gap.end > start - reach]
+        open_ones = [seam for seam in inside if any(span.start < seam.gap.end and span.end > seam.gap.start for span in self._lost)]
+        return max(open_ones, key=lambda seam: seam.gap.end - seam.gap.start, default=None)
+
+    def _places(self, seam: _Seam, sound: Floats, about: int) -> tuple[int, int]:
+        """Where sound[0] lies, as the side before the gap and as the side after it has it."""
+        before, after = _match(sound, seam.before, about), _match(sound, seam.after, about)
+        if before and after and abs(before[1] - after[1]) > MOST_SKEW_S * RATE_HZ:
+            before, after = (before, None) if before[0] >= after[0] else (None, after)
+        left = (before or after or (0.0, about))[1]
+        return left, after[1] if after else left
 
     def quiet(self, at: int, samples: int, arrived: float) -> list[Taken]:
         """Silence that was sent as nothing, from sample `at` of the connection on. Raises as `take`."""
@@ -187,7 +285,11 @@ class Intake:
         taken: list[Taken] = []
         for at in range(0, sound.size - BLOCK + 1, BLOCK):
             place = self._rest_start + at
-            taken.append(AudioBlock(self.session, place, sound[at : at + BLOCK].copy(), place - self._given, arrived))
+            block = AudioBlock(self.session, place, sound[at : at + BLOCK].copy(), place - self._given, arrived)
+            taken.append(block)
+            self._recent.append(block)
+            if self._seams and len(self._seams[-1].after) < BESIDE:
+                self._seams[-1].after.append(block)
             self._given = place + BLOCK
         done = sound.size // BLOCK * BLOCK
         self._rest, self._rest_start = sound[done:].copy(), self._rest_start + done
@@ -201,6 +303,10 @@ class Intake:
         if self._lost and self._lost[-1].end == span.start:
             span = Span(self._lost.pop().start, end)
         self._lost.append(span)
+        if span.end - span.start >= LEAST_S * RATE_HZ:
+            self._seams.append(_Seam(span, list(self._recent)))
+        while self._seams and self._seams[0].gap.end < end - FILL_S * RATE_HZ:
+            self._seams.popleft()
         while self._lost[0].end < end - FILL_S * RATE_HZ:
             self._lost.popleft()
 
@@ -246,3 +352,24 @@ class Intake:
             self._live = None
         self._holes.clear()
         return taken
+
+
+def _match(sound: Floats, beside: Sequence[AudioBlock], about: int) -> tuple[float, int] | None:
+    """How well the blocks are found in the sound, and where its first sample lies on the session's clock by that."""
+    if not beside:
+        return None
+    start = beside[0].start
+    pattern: Floats = np.zeros(beside[-1].start + BLOCK - start, np.float32)
+    for block in beside:
+        pattern[block.start - start : block.start - start + BLOCK] = block.pcm
+    found: Match | None = find(pattern, sound, start - about, round(ABOUT_S * RATE_HZ))
+    return (found.score, start - found.at) if found else None
+
+
+def _quietest(sound: Floats, first: int, last: int) -> int:
+    """Where in sound[first:last] 20 ms hold least."""
+    first, last = max(first, 0), min(last, sound.size)
+    if last - first <= CUT:
+        return max(first, 0)
+    power = np.convolve(np.square(sound[first:last]), np.ones(CUT, np.float32), "valid")
+    return first + int(np.argmin(power)) + CUT // 2

@@ -20,8 +20,8 @@ def mono(pcm: Samples16) -> Floats:
     """16-bit samples, (n,) or (n, channels), as the average of the channels, (n,) in [-1, 1]."""
     if pcm.dtype != np.int16 or pcm.ndim not in (1, 2):
         raise ValueError(f"audio is int16 in one or two dimensions, not {pcm.dtype} {pcm.shape}")
-    if pcm.ndim == 1:
-        return pcm.astype(np.float32) * np.float32(2**-15)
+    if pcm.ndim == 1 or pcm.shape[1] == 1:
+        return pcm.reshape(-1).astype(np.float32) * np.float32(2**-15)
     weights = np.full(pcm.shape[1], 2**-15 / pcm.shape[1], np.float32)
     average: Floats = pcm.astype(np.float32) @ weights  # a third of what mean(axis=1) takes
     return average
@@ -31,8 +31,8 @@ def unpacked(frame: AudioFrame) -> Samples16:
     """The samples of a decoded frame of packed 16 bits, which PyAV gives as one interleaved row: (n, channels)."""
     if frame.format.name != "s16":
         raise ValueError(f"a decoder of ours gives packed 16 bits, not {frame.format.name}")
-    pcm: Samples16 = frame.to_ndarray().reshape(frame.samples, -1).astype(np.int16, copy=False)
-    return pcm
+    channels = frame.layout.nb_channels
+    return np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples * channels).reshape(-1, channels)  # 1/5 of to_ndarray
 
 
 class Resampler:
@@ -48,6 +48,8 @@ class Resampler:
         common = gcd(rate_hz, RATE_HZ)
         self._period, self._period_out = rate_hz // common, RATE_HZ // common  # so many samples in are exactly so many out
         self._resampler = AudioResampler(format="fltp", layout="mono", rate=RATE_HZ, options=RESAMPLER) if rate_hz != RATE_HZ else None
+        self._frame = AudioFrame(format="fltp", layout="mono")
+        self._samples: Floats = np.zeros(0, np.float32)
         # Silence before the first sound: else the filter mirrors the sound there, as much of it as it was first given.
         periods = round(MEMORY_S * RATE_HZ) // self._period_out
         self._drop = periods * self._period_out  # of what comes out
@@ -55,14 +57,17 @@ class Resampler:
             self.feed(np.zeros(periods * self._period, np.float32))
 
     def feed(self, pcm: Floats) -> Floats:
-        """What comes out for the samples fed, (n,) -> (m,) in [-1, 1]; m is not fixed."""
+        """What comes out for the samples fed, (n,) -> (m,) in [-1, 1], and a little beyond it at full scale; m is not fixed."""
         if self._resampler is None:
             return pcm
         if pcm.size == 0:
             return np.zeros(0, np.float32)
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(pcm)[np.newaxis], format="fltp", layout="mono")
-        frame.sample_rate = self.rate_hz
-        return self._given(self._resampler.resample(frame))
+        if self._samples.size != pcm.size:
+            self._frame = AudioFrame(format="fltp", layout="mono", samples=pcm.size)
+            self._frame.sample_rate = self.rate_hz
+            self._samples = np.frombuffer(memoryview(self._frame.planes[0]), np.float32, pcm.size)
+        self._samples[:] = pcm  # one frame for all: the filter copies it. A frame each time takes a third of what the filter does
+        return self._given(self._resampler.resample(self._frame))
 
     def zeros(self, samples: int) -> tuple[Floats, int]:
         """As if so many zeros were fed; what comes out first, and how many zeros follow that were not worth computing."""
@@ -74,10 +79,15 @@ class Resampler:
         return np.zeros(0, np.float32) if self._resampler is None else self._given(self._resampler.resample(None))
 
     def _given(self, frames: list[AudioFrame]) -> Floats:
-        pieces = [frame.to_ndarray()[0] for frame in filter(None, frames)]  # with nothing to do it hands back the None of its flush
+        pieces = [_samples(frame) for frame in filter(None, frames)]  # with nothing to do it hands back the None of its flush
         pcm: Floats = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, np.float32), *pieces])
         if self._drop:
             first = min(self._drop, pcm.size)
             self._drop -= first
             pcm = pcm[first:]
-        return np.clip(pcm, -1.0, 1.0)  # the filter overshoots at full scale
+        return pcm
+
+
+def _samples(frame: AudioFrame) -> Floats:
+    """Those of one channel, in the frame's own memory."""
+    return np.frombuffer(memoryview(frame.planes[0]), np.float32, frame.samples)

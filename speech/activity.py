@@ -1,7 +1,7 @@
 """Speech, silence or lost, for every 10 ms: a judge says where speech is, the level says where its edges are.
 
-The judge (the probability of speech of `recognition.vad`) is right about what is speech even under music or typing, but sees 32 ms at a time and
-hangs over after the last word, so that it joins words across short silences. The level of the sound is exact to the hop, but
+The judge (the probability of speech of `recognition.vad`) is right about what is speech even under music or typing, but sees 32 ms at a
+time and hangs over after the last word, so that it joins words across short silences. The level of the sound is exact to the hop, but
 knows nothing of what it hears. Here the level is listened to as far as it has been telling silence from speech in the last seconds:
 each of two bands (below and above 1.2 kHz) keeps the mean and spread of its level over the hops that the judge is sure are silence, and
 over those that it is sure are speech, and gives the log likelihood ratio of the two. Against a quiet background the two lie far apart
@@ -162,6 +162,23 @@ def _drain(model, waiting, back, chain, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _look_ahead(levels, probability, model, waiting, back, chain, out):  # type: ignore[no-untyped-def]
+    # As _decide and then _drain, but nothing is learnt: back and chain are copies, out is filled with all states still owed.
+    written = 0
+    seen = int(chain[0])
+    for i in range(max(0, seen - _ADAPT), seen):
+        written += _step(waiting[i % _ADAPT], model, back, chain, out, written)
+    hop = np.empty(4)
+    for i in range(probability.size):
+        hop[0], hop[1], hop[2], hop[3] = levels[i, 0], levels[i, 1], probability[i], levels[i, 2]
+        written += _step(hop, model, back, chain, out, written)
+    for depth in range(min(int(chain[1]), _LAG), 0, -1):
+        out[written] = _trace(back, chain, depth)
+        written += 1
+    return written
+
+
+@njit(cache=True, nogil=True)
 def _step(hop, model, back, chain, out, written):  # type: ignore[no-untyped-def]
     # One step of Viterbi: hop (levels, probability, lost) comes in, the state _LAG hops before it goes out.
     decided = int(chain[1])
@@ -247,6 +264,17 @@ class Activity:
         reach = (self._windows_gone + self._judged.size - 1) * JUDGE_WINDOW - _FIRST_CENTRE
         return self._advance(min(self._levels.shape[0], max(0, -(-reach // HOP) - self._hops)))
 
+    def provisional(self) -> States:
+        """The best guess now at the states (k,) that are not final yet, for every full hop that was put in.
+
+        What no judgement has reached is judged as the last one. Costs 10 us; nothing is changed by it.
+        """
+        owed = self._levels.shape[0]
+        judged = self._judgements(owed) if self._judged.size else np.zeros(owed)
+        out = np.empty(owed + _ADAPT + _LAG, np.int8)
+        count = _look_ahead(self._levels, judged, self._model, self._waiting, self._back.copy(), self._chain.copy(), out)
+        return out[:count]
+
     def finish(self) -> States:
         """The states still owed when the stream ends, its last judgement pushed; a last hop that is not full has none."""
         rest = self._advance(self._levels.shape[0])
@@ -257,8 +285,7 @@ class Activity:
     def _advance(self, hops: int) -> States:
         if hops == 0:
             return np.empty(0, np.int8)
-        at = (np.arange(self._hops, self._hops + hops) * HOP + _FIRST_CENTRE) / JUDGE_WINDOW - self._windows_gone
-        judged = np.interp(at, np.arange(self._judged.size), self._judged)
+        judged = self._judgements(hops)
         out = np.empty(hops, np.int8)
         count = _decide(self._levels[:hops], judged, self._model, self._waiting, self._back, self._chain, out)
         self._levels = self._levels[hops:].copy()
@@ -267,6 +294,11 @@ class Activity:
         self._judged = self._judged[unneeded:].copy()
         self._windows_gone += unneeded
         return out[:count]
+
+    def _judgements(self, hops: int) -> NDArray[np.float64]:
+        # Of the next hops.
+        at = (np.arange(self._hops, self._hops + hops) * HOP + _FIRST_CENTRE) / JUDGE_WINDOW - self._windows_gone
+        return np.interp(at, np.arange(self._judged.size), self._judged)
 
 
 def activity(pcm: Floats, probability: Floats, lost: Sequence[Span] = ()) -> States:

@@ -49,6 +49,7 @@ PROBLEMS: dict[str, Entry] = {
     "refers-elsewhere": Entry(
         "{path}: this is a playlist that points at other files; those are not followed. Give the recording itself.", EXIT_NOT_AUDIO
     ),
+    "bad-schedule": Entry("{path}: this is no schedule of a live session of this recording.", EXIT_USAGE),
     "not-audio": Entry("{path}: this is no audio or video file that can be read, or its beginning is damaged.", EXIT_NOT_AUDIO),
     "no-index": Entry(
         "{path}: the recording was never finished, its index (moov) is missing. Recover it with the app that recorded it.",
@@ -109,6 +110,10 @@ PROBLEMS: dict[str, Entry] = {
         "The hub has no model {model} for you. Check ELOCUTE_ASR_MODEL: bundled, a folder, or a name such as small or owner/name.",
         EXIT_NO_MODEL,
     ),
+    # live practice
+    "nothing-recorded": Entry(
+        "Nothing was recorded: no sound came in. Check the microphone and the connection, and begin a new session.", EXIT_NOTHING_TO_MEASURE
+    ),
     # the steps of a session
     "no-media": Entry("The recording of this session, or what an earlier step made of it, is gone. Upload it again.", EXIT_CANNOT_READ),
     "step-slow": Entry(
@@ -126,6 +131,7 @@ PROBLEMS: dict[str, Entry] = {
     "truncated": Entry("The file ends early: {got_s:.1f} s of the {claimed_s:.1f} s it promises. What is there was measured.", None),
     "cut-off": Entry("The end of the file is damaged. What could be read was measured.", None),
     "lost": Entry("{lost_s:.2f} s of sound are missing ({places}x); they count neither as speech nor as pauses.", None),
+    "interrupted": Entry("The session ended before its speaker stopped it. What was recorded until then was measured.", None),
     "starts-late": Entry("The sound starts {lost_s:.2f} s after the picture; times are those of the video.", None),
     "clock-jump": Entry("The file's clock jumps ({times}x); the sound was joined up there.", None),
     "non-finite": Entry("{samples} samples are no numbers (NaN or infinite) and were taken as missing.", None),

@@ -1,6 +1,7 @@
 """Where the sound may be an um or an uh: a vowel or nasal held with hardly any change. What it was is for the recogniser to say."""
 
 import re
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,9 @@ def candidates(pcm: Floats, f0_hz: Floats, states: States) -> list[Span]:
         last = min(states.size, first + _AT_ONCE)
         begin = max(0, first - 2)
         end = min(states.size, last + 2)
-        at = (np.arange(begin, end) * HOP + HOP // 2)[:, None] + np.arange(_WINDOW)
-        power = np.abs(np.fft.rfft(padded[at] * window, axis=1)).astype(np.float32) ** 2
+        framed = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[begin * HOP + HOP // 2 : end * HOP : HOP]
+        spectrum = np.fft.rfft(framed * window, axis=1)
+        power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
         low = power[:, 3:32].sum(1) > power[:, 96:].sum(1)
         shape = 10 * np.log10(power @ weights + 1e-10)
         shape -= shape.mean(1, keepdims=True)
@@ -65,6 +67,7 @@ def _joined(steady: NDArray[np.bool_]) -> list[Span]:
     return [Span((a - 2) * HOP, (b + 2) * HOP) for a, b in runs if b - a + 4 >= _SHORTEST]
 
 
+@cache
 def _mel_weights() -> NDArray[np.float32]:
     # (257, 24) triangles between 100 and 5000 Hz on the mel scale of O'Shaughnessy.
     lowest, highest = 2595 * np.log10(1 + np.array([100.0, 5000.0]) / 700)

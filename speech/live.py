@@ -2,7 +2,8 @@
 
 Every number comes from the function that the report uses (`speech.measures`, `speech.pauses`, `speech.intonation`), on a ring of the last
 half minute; the whole session adds what has left the ring as sums. Words come a second or two after their sound: until then syllable
-nuclei stand in for syllables, scaled to what this speaker's nuclei turned out to be worth.
+nuclei stand in for syllables, scaled to what this speaker's nuclei turned out to be worth. States come 0.4 s after it: the windows of a
+reading end with the best guess of them (`expect`), so that no number is late; the whole session counts only what is final.
 """
 
 from bisect import bisect_left
@@ -83,6 +84,7 @@ class Live:
         self._seq = 0
         self._first = 0  # the ring's first hop
         self._frames = self._states = 0  # hops that came, since the session began
+        self._expected = 0  # hops up to which the states are final or guessed
         self._f0_hz, self._level_dbfs = np.empty(_ROOM, np.float32), np.empty(_ROOM, np.float32)
         self._state = np.empty(_ROOM, np.int8)
         # Places from here on are samples from the start of the ring, which is also the clock of what is handed to the measures.
@@ -125,11 +127,25 @@ class Live:
             at = self._states - self._first
             self._state[at : at + state.size] = state
             self._states += state.size
-            self._lost += int(np.count_nonzero(state == State.LOST))
+            self._lost += int(np.count_nonzero(state == State.LOST.value))
             upto = int(np.searchsorted(hops.nuclei, self._frames * HOP)) if first + _PIECE < hops.f0_hz.size else hops.nuclei.size
             self._nuclei[self._nuclei_count : self._nuclei_count + upto - told] = hops.nuclei[told:upto] - self._first * HOP
             self._nuclei_count += upto - told
             told = upto
+        self._expected = self._known
+
+    def expect(self, states: States, level_dbfs: Floats) -> None:
+        """Take the best guess at the states (k,) that follow those known, and the levels (m,) that follow the frames, to the same hop.
+
+        It stands until `hear` is called again, and counts in `read` alone. There is no pitch yet where there are no frames.
+        """
+        self._make_room(max(self._states + states.size, self._frames + level_dbfs.size))
+        at = self._states - self._first
+        self._state[at : at + states.size] = states
+        at = self._frames - self._first
+        self._level_dbfs[at : at + level_dbfs.size] = level_dbfs
+        self._f0_hz[at : at + level_dbfs.size] = np.nan
+        self._expected = min(self._states + states.size, self._frames + level_dbfs.size)
 
     def learn(self, words: Sequence[Word], syllables: Sequence[int], settled_to: int) -> None:
         """Take committed words and fillers with the syllables of each (0 for fillers and fragments), following those before.
@@ -149,24 +165,42 @@ class Live:
         self._settled_to = max(self._settled_to, settled_to - shift)
 
     def read(self, over_s: Sequence[float] = WINDOWS_S, degraded: str | None = None) -> tuple[LiveMetrics, ...]:
-        """The numbers over windows of at most 30 s that end with all that is known. Costs 2 ms for the three, however long the session."""
+        """The numbers over windows of at most 30 s that end with all that is known or expected.
+
+        Costs 0.4 ms for the three, however long the session.
+        """
         self._seq += 1
-        self._catch_up()
-        spoken = self._ring()
+        self._catch_up(self._expected)
+        spoken = self._ring(self._expected)
         return tuple(self._window(spoken, length_s, degraded) for length_s in over_s)
+
+    @property
+    def pauses(self) -> tuple[Span, ...]:
+        """The silent pauses of at least 250 ms of the last half minute that are over, once words tell them from what came before."""
+        if not self._begun_by_word:
+            return ()
+        shift = self._first * HOP
+        return tuple(Span(p.start + shift, p.end + shift) for p in at_least(self._pauses))
+
+    def frames(self, span: Span) -> Frames:
+        """What was heard in a span of the last half minute, to whole hops, the states as they are known or expected."""
+        first = max(0, span.start // HOP - self._first)
+        last = max(first, min(-(-span.end // HOP), self._expected) - self._first)
+        start = (self._first + first) * HOP
+        return Frames(start, HOP, self._f0_hz[first:last], self._level_dbfs[first:last], self._state[first:last])
 
     def whole(self) -> LiveMetrics:
         """The numbers of the session so far, with the words committed so far: those that a report of it would give.
 
         The medians of pitch and level are exact to 0.01 semitones and 0.025 dB once sound has left the ring.
         """
-        self._catch_up()
-        spoken = self._ring()
+        self._catch_up(self._known)
+        spoken = self._ring(self._known)
         span = self._in_ring(spoken)
         if span is None:
             if self._frozen is not None:
                 return replace(self._frozen[1], seq=self._seq, **self._so_far())
-            return replace(self._nothing(0.0, None), **self._so_far())
+            return replace(self._nothing(0, 0.0, None), **self._so_far())
         if self._frozen is not None and self._frozen[0] == span.end:
             return replace(self._frozen[1], seq=self._seq, **self._so_far())
         over_s, pause_s = _times(spoken, span)
@@ -209,39 +243,40 @@ class Live:
         begin = end if self._begin is None else min(end, max(full.start, self._begin))
         window = Span(begin, end)
         states = spoken.frames.state[begin // HOP :]
-        if not (states == State.SPEECH).any():
-            return self._nothing(over_s, degraded, self._lost_share(spoken, full))
+        if not (states == State.SPEECH.value).any():
+            return self._nothing(end, over_s, degraded, self._lost_share(spoken, full))
         f0_hz = spoken.frames.f0_hz[begin // HOP :]
-        heard_s = seconds(end - begin - lost_samples(spoken.frames.state, window))
-        enough = heard_s >= _LEAST_S
+        sums = measures.part(spoken, window)
+        enough = sums.over_s >= _LEAST_S
         words, syllables = self._estimated(window)
-        rate_wpm = measures.rate_wpm(spoken, window) if self._word_count >= _FEWEST_WORDS else None
-        articulation_syl_s = measures.articulation_rate_syl_s(spoken, window)
+        rate_wpm = sums.rate_wpm if self._word_count >= _FEWEST_WORDS else None
+        articulation_syl_s = sums.articulation_rate_syl_s
         if articulation_syl_s is not None and syllables:
-            articulation_syl_s += syllables / (heard_s * (measures.phonation_ratio(spoken, window) or 0.0))
+            articulation_syl_s += syllables / (sums.over_s - sums.pause_s)
         near = [p for p in at_least(spoken.pauses) if p.end > begin]
         melody = over_s >= 10.0  # shorter, there is no intonation to speak of
+        f0_span_st, f0_sd_st = intonation.movement_st(f0_hz) if melody else (None, None)
         covered = seconds(end - begin) >= max(10.0, over_s) and self._settled_to > -self._first * HOP  # one um in 3 s is no rate
         return LiveMetrics(
             seq=self._seq,
-            at=self._known * HOP,
+            at=end + self._first * HOP,
             over_s=over_s,
-            rate_wpm=rate_wpm + 60.0 * words / heard_s if rate_wpm is not None else None,
+            rate_wpm=rate_wpm + 60.0 * words / sums.over_s if rate_wpm is not None else None,
             articulation_syl_s=articulation_syl_s,
-            pause_share=measures.pause_share(spoken, window) if enough else None,
+            pause_share=sums.pause_share if enough else None,
             longest_pause_s=seconds(max(p.end - p.start for p in near)) if near else None,
             f0_median_hz=intonation.median_hz(f0_hz),
-            f0_span_st=intonation.span_st(f0_hz) if melody else None,
-            f0_sd_st=intonation.sd_st(f0_hz) if melody else None,
+            f0_span_st=f0_span_st,
+            f0_sd_st=f0_sd_st,
             level_dbfs=measures.level_dbfs(spoken, window),
-            fillers_per_min=60.0 * self._fillers(window) / heard_s if covered and enough else None,
+            fillers_per_min=60.0 * self._fillers(window) / sums.over_s if covered and enough else None,
             lost_share=self._lost_share(spoken, full),
             degraded=degraded,
         )
 
-    def _nothing(self, over_s: float, degraded: str | None, lost_share: float = 0.0) -> LiveMetrics:
+    def _nothing(self, end: int, over_s: float, degraded: str | None, lost_share: float = 0.0) -> LiveMetrics:
         missing = (None,) * 9
-        return LiveMetrics(self._seq, self._known * HOP, over_s, *missing, lost_share, degraded)
+        return LiveMetrics(self._seq, end + self._first * HOP, over_s, *missing, lost_share, degraded)
 
     def _fillers(self, window: Span) -> int:
         first, last = (bisect_left(self._words, at, key=_start) for at in (window.start, window.end))
@@ -278,7 +313,7 @@ class Live:
         # The mean over blocks of 10 s, the last of which is cut by the end of the span.
         within = [block for block in self._blocks if block[0] <= span.end // HOP]
         start = within[-1][0] if within else self._blocks[0][0] - intonation.WINDOW_HOPS if self._blocks else self._block
-        rest = _movement(spoken.frames.f0_hz[max(0, start) : -(-span.end // HOP)])
+        rest = intonation.movement_st(spoken.frames.f0_hz[max(0, start) : -(-span.end // HOP)])
         out = []
         for (total, count), *values in zip(self._older_blocks.tolist(), *(block[1] for block in within), rest, strict=True):
             known = [v for v in values if v is not None]
@@ -300,19 +335,20 @@ class Live:
 
     # keeping up
 
-    def _ring(self) -> Spoken:
-        known = self._known - self._first
-        frames = Frames(0, HOP, self._f0_hz[:known], self._level_dbfs[:known], self._state[:known])
+    def _ring(self, upto: int) -> Spoken:
+        upto -= self._first
+        frames = Frames(0, HOP, self._f0_hz[:upto], self._level_dbfs[:upto], self._state[:upto])
         nuclei = self._nuclei[: self._nuclei_count]
         found = [*self._pauses, *self._open]
         return Spoken(self._words, self._syllables, frames, _NOTHING, nuclei, found, (), (), (), None, "")
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, upto: int) -> None:
+        # All that is known, and the open pauses up to a hop that may lie behind it.
         known = self._known - self._first
         self._find_begin(known)
         if self._begin is None:
             return
-        self._find_pauses(known)
+        self._find_pauses(known, upto - self._first)
         upto = min(self._settled_to, known * HOP)
         if upto > self._counted_to:
             self._nucleus_count += self._nuclei_in(Span(self._counted_to, upto))
@@ -320,7 +356,7 @@ class Live:
         while self._block + intonation.WINDOW_HOPS <= known:
             f0_hz = self._f0_hz[self._block : self._block + intonation.WINDOW_HOPS]
             self._block += intonation.WINDOW_HOPS
-            self._blocks.append((self._block, _movement(f0_hz)))
+            self._blocks.append((self._block, intonation.movement_st(f0_hz)))
             while self._blocks[0][0] <= 0:
                 for older, value in zip(self._older_blocks, self._blocks.popleft()[1], strict=True):
                     older += (value, 1) if value is not None else 0
@@ -342,13 +378,13 @@ class Live:
         self._blocks.clear()
         self._closed, self._frozen = _nothing_closed(), None
 
-    def _find_pauses(self, known: int) -> None:
+    def _find_pauses(self, known: int, upto: int) -> None:
         # Speech parts the search: what lies before the last of it need not be looked at again.
-        states = self._state[self._searched : known]
+        states = self._state[self._searched : upto]
         found = list(pauses(np.concatenate((_SPOKEN, states, _SPOKEN)), start=(self._searched - 1) * HOP))
         if found and self._carried and found[0].start == self._searched * HOP:
             found[0] = replace(found[0], start=found[0].start - self._carried)
-        speech = np.flatnonzero(states == State.SPEECH)
+        speech = np.flatnonzero(states[: known - self._searched] == State.SPEECH.value)
         if speech.size:
             self._searched += int(speech[-1])
             self._carried = 0
@@ -358,7 +394,7 @@ class Live:
     def _make_room(self, hops: int) -> None:
         if hops - self._first <= _ROOM:
             return
-        self._catch_up()
+        self._catch_up(self._known)
         gone = self._known - self._first - _KEPT
         if hops - self._first - gone > _ROOM:
             raise ValueError(f"{self._frames} frames and {self._states} states: one runs too far ahead of the other")
@@ -386,7 +422,7 @@ class Live:
         # Sum up the first hops of the ring before they leave it.
         if self._begin is None:
             return
-        spoken = self._ring()
+        spoken = self._ring(self._known)
         in_ring = self._in_ring(spoken)
         if in_ring is not None and in_ring.end <= (gone + intonation.WINDOW_HOPS) * HOP:
             self._frozen = (in_ring.end, self.whole())
@@ -401,7 +437,7 @@ class Live:
         leaving = [p.end - p.start for p in at_least(self._pauses) if p.end <= gone * HOP]
         self._longest_pause = max([self._longest_pause, *leaving])
         if self._searched < gone:  # silence all the way: how much of it goes on
-            silent = self._state[self._searched : gone] == State.SILENCE
+            silent = self._state[self._searched : gone] == State.SILENCE.value
             run = gone - self._searched if silent.all() else int(np.argmin(silent[::-1]))
             self._carried = run * HOP + (self._carried if silent.all() else 0)
             self._searched = gone
@@ -417,10 +453,6 @@ def _times(spoken: Spoken, span: Span) -> tuple[float, float]:
     return over_s, over_s * (measures.pause_share(spoken, span) or 0.0)
 
 
-def _movement(f0_hz: Floats) -> _Movement:
-    return intonation.span_st(f0_hz), intonation.sd_st(f0_hz)
-
-
 def _f0_counts(f0_hz: Floats) -> _Counts:
     bins = np.rint(12.0 / _ST * np.log2(f0_hz[~np.isnan(f0_hz)] / _LOWEST_HZ)).astype(np.int64)
     return np.bincount(np.clip(bins, 0, _F0_BINS - 1), minlength=_F0_BINS)
@@ -428,7 +460,7 @@ def _f0_counts(f0_hz: Floats) -> _Counts:
 
 def _level_counts(spoken: Spoken, span: Span) -> _Counts:
     hops = slice(span.start // HOP, span.end // HOP)
-    speech = spoken.frames.level_dbfs[hops][spoken.frames.state[hops] == State.SPEECH]
+    speech = spoken.frames.level_dbfs[hops][spoken.frames.state[hops] == State.SPEECH.value]
     bins = np.rint((speech - _LOWEST_DBFS) / _DB).astype(np.int64)
     return np.bincount(np.clip(bins, 0, _LEVEL_BINS - 1), minlength=_LEVEL_BINS)
 

@@ -17,6 +17,7 @@ from speech.analysis import Disfluency, DisfluencyKind, Filler, FillerKind, Lang
 from speech.audio import HOP, RATE_HZ, Floats, Frames, Span, State, seconds
 from speech.level import integrated_lufs
 from speech.pauses import at_least, lost_samples
+from speech.quantiles import median
 from speech.words import Word
 
 BATCHES = 5  # contiguous parts that a whole measure is recomputed on for its interval (batch means; notes in docs/metrics.md)
@@ -51,14 +52,29 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """Sums over one stretch of a recording."""
+class Part:
+    """Sums over one stretch of a recording, and what they come to."""
 
     over_s: float  # lost audio left out
     pause_s: float  # silent, at least 250 ms
     words: int
     syllables: int
     pauses: int
+
+    @property
+    def rate_wpm(self) -> float | None:
+        """Words a minute, pauses included, fillers and fragments left out."""
+        return _ratio(self.words, self.over_s, 60.0) if self.over_s >= _LEAST_S else None
+
+    @property
+    def articulation_rate_syl_s(self) -> float | None:
+        """Syllables a second of time that is not silent pause."""
+        return _ratio(self.syllables, self.over_s - self.pause_s) if self.over_s - self.pause_s >= 1.0 else None
+
+    @property
+    def pause_share(self) -> float | None:
+        """Share of the time that is silent pause of at least 250 ms."""
+        return _ratio(self.pause_s, self.over_s)
 
 
 _Number = Callable[[Spoken, Span], float | None]
@@ -108,7 +124,7 @@ def _measure(spoken: Spoken, unit: str, needs: str, of: _Number) -> Measure:
         return Measure(None, unit, None, None, over_s, _WHY.get(of, "too little speech to measure it on"))
     half = _half_width(spoken, span, of) if "batches" in needs else None
     if half is None and value == 0.0 and needs.endswith(("events a word", "events a second")):
-        most = _NONE_SEEN * (60.0 / over_s if needs.endswith("second") else 100.0 / _part(spoken, span).words)
+        most = _NONE_SEEN * (60.0 / over_s if needs.endswith("second") else 100.0 / part(spoken, span).words)
         return Measure(value, unit, 0.0, most, over_s)
     if half is None:
         return Measure(value, unit, None, None, over_s)
@@ -168,9 +184,10 @@ def _pause_s(spoken: Spoken, span: Span) -> float:
     return seconds(sum(max(0, min(p.end, span.end) - max(p.start, span.start)) for p in at_least(near)))
 
 
-def _part(spoken: Spoken, span: Span) -> _Part:
+def part(spoken: Spoken, span: Span) -> Part:
+    """The sums over one span."""
     first, last = (bisect_left(spoken.words, at, key=_start) for at in (span.start, span.end))
-    return _Part(
+    return Part(
         _over_s(spoken, span),
         _pause_s(spoken, span),
         sum(w.kind == "word" for w in spoken.words[first:last]),
@@ -188,32 +205,30 @@ def _ratio(number: float, of: float, times: float = 1.0) -> float | None:
 
 def rate_wpm(spoken: Spoken, span: Span) -> float | None:
     """Words a minute, pauses included, fillers and fragments left out."""
-    part = _part(spoken, span)
-    return _ratio(part.words, part.over_s, 60.0) if part.over_s >= _LEAST_S else None
+    return part(spoken, span).rate_wpm
 
 
 def speech_rate_syl_s(spoken: Spoken, span: Span) -> float | None:
     """Syllables a second, pauses included."""
-    part = _part(spoken, span)
-    return _ratio(part.syllables, part.over_s) if part.over_s >= _LEAST_S else None
+    sums = part(spoken, span)
+    return _ratio(sums.syllables, sums.over_s) if sums.over_s >= _LEAST_S else None
 
 
 def articulation_rate_syl_s(spoken: Spoken, span: Span) -> float | None:
     """Syllables a second of time that is not silent pause."""
-    part = _part(spoken, span)
-    return _ratio(part.syllables, part.over_s - part.pause_s) if part.over_s - part.pause_s >= 1.0 else None
+    return part(spoken, span).articulation_rate_syl_s
 
 
 def phonation_ratio(spoken: Spoken, span: Span) -> float | None:
     """Share of the time that is not silent pause."""
-    part = _part(spoken, span)
-    return _ratio(part.over_s - part.pause_s, part.over_s)
+    sums = part(spoken, span)
+    return _ratio(sums.over_s - sums.pause_s, sums.over_s)
 
 
 def mean_length_of_run_syl(spoken: Spoken, span: Span) -> float | None:
     """Syllables between one silent pause and the next."""
-    part = _part(spoken, span)
-    return _ratio(part.syllables, part.pauses + 1)
+    sums = part(spoken, span)
+    return _ratio(sums.syllables, sums.pauses + 1)
 
 
 def pace_variation(spoken: Spoken, span: Span) -> float | None:
@@ -226,9 +241,9 @@ def pace_variation(spoken: Spoken, span: Span) -> float | None:
 
 def nuclei_rate_s(spoken: Spoken, span: Span) -> float | None:
     """Syllable nuclei a second of time that is not silent pause, from the sound alone."""
-    part = _part(spoken, span)
+    sums = part(spoken, span)
     first, last = np.searchsorted(spoken.nuclei, [span.start, span.end])
-    return _ratio(int(last - first), part.over_s - part.pause_s) if part.over_s - part.pause_s >= 1.0 else None
+    return _ratio(int(last - first), sums.over_s - sums.pause_s) if sums.over_s - sums.pause_s >= 1.0 else None
 
 
 # pauses
@@ -236,12 +251,12 @@ def nuclei_rate_s(spoken: Spoken, span: Span) -> float | None:
 
 def pauses_per_min(spoken: Spoken, span: Span) -> float | None:
     """Silent pauses of at least 250 ms a minute."""
-    return _ratio(_part(spoken, span).pauses, _over_s(spoken, span), 60.0)
+    return _ratio(part(spoken, span).pauses, _over_s(spoken, span), 60.0)
 
 
 def pause_share(spoken: Spoken, span: Span) -> float | None:
     """Share of the time that is silent pause of at least 250 ms."""
-    return _ratio(_pause_s(spoken, span), _over_s(spoken, span))
+    return part(spoken, span).pause_share
 
 
 def _pause_length(of: Callable[[NDArray[np.float64]], float], threshold_s: float = 0.25) -> _Number:
@@ -261,9 +276,9 @@ def _pauses_per_min_at(threshold_s: float) -> _Number:
 
 def pauses_within_clause_per_100_syl(spoken: Spoken, span: Span) -> float | None:
     """Silent pauses of at least 250 ms inside a clause, per 100 syllables."""
-    part = _part(spoken, span)
+    sums = part(spoken, span)
     inside = sum(p.place == "within_clause" for p in at_least(_within(spoken.pauses, span)))
-    return _ratio(inside, part.syllables, 100.0)
+    return _ratio(inside, sums.syllables, 100.0)
 
 
 # pitch and level
@@ -282,13 +297,13 @@ def _terminal(of: Callable[[Sequence[float]], float | None]) -> _Number:
 
 def _levels(spoken: Spoken, span: Span, state: State) -> Floats:
     hops = _hops(span)
-    return np.asarray(spoken.frames.level_dbfs[hops][spoken.frames.state[hops] == state], np.float32)
+    return np.asarray(spoken.frames.level_dbfs[hops][spoken.frames.state[hops] == state.value], np.float32)
 
 
 def level_dbfs(spoken: Spoken, span: Span) -> float | None:
     """Median level of the frames that hold speech."""
     speech = _levels(spoken, span, State.SPEECH)
-    return float(np.median(speech)) if speech.size >= 50 else None
+    return median(speech) if speech.size >= 50 else None
 
 
 def level_range_db(spoken: Spoken, span: Span) -> float | None:
@@ -319,7 +334,7 @@ def _fillers_per_min(spoken: Spoken, span: Span) -> float | None:
 
 def _per_100_words(count: Callable[[Spoken, Span], int]) -> _Number:
     def rate(spoken: Spoken, span: Span) -> float | None:
-        return _ratio(count(spoken, span), _part(spoken, span).words, 100.0)
+        return _ratio(count(spoken, span), part(spoken, span).words, 100.0)
 
     return rate
 

@@ -48,7 +48,7 @@ class PauseMeasures:
 
 def silences(states: States, shortest: int = SHORTEST, start: int = 0) -> list[Span]:
     """Every unbroken run of silence of at least `shortest` samples, by time. states: (k,) of 10 ms each, the first at sample `start`."""
-    return [span for span in _runs(states == State.SILENCE, start) if span.end - span.start >= shortest]
+    return [span for span in _runs(states == State.SILENCE.value, start) if span.end - span.start >= shortest]
 
 
 def speaking_span(states: States, words: Sequence[Word] = (), fillers: Sequence[Filler] = (), start: int = 0) -> Span | None:
@@ -58,7 +58,7 @@ def speaking_span(states: States, words: Sequence[Word] = (), fillers: Sequence[
     speech is the first and the last is said by the words and fillers, where there are any, give or take 200 ms: a cough or a door
     before the first word opens nothing.
     """
-    spoken = np.flatnonzero(states == State.SPEECH) * HOP + start
+    spoken = np.flatnonzero(states == State.SPEECH.value) * HOP + start
     named: list[Word | Filler] = [*words, *fillers]
     if named:
         first = min(span.start for span in named) - _WORST_EDGE_ERROR
@@ -108,7 +108,8 @@ def pauses(
 
 def at_least(found: Iterable[Pause], threshold_s: float = THRESHOLD_S, kind: PauseKind = "silent") -> tuple[Pause, ...]:
     """The pauses of one kind that last at least threshold_s."""
-    return tuple(pause for pause in found if pause.kind == kind and pause.end - pause.start >= round(threshold_s * RATE_HZ))
+    shortest = round(threshold_s * RATE_HZ)
+    return tuple(pause for pause in found if pause.kind == kind and pause.end - pause.start >= shortest)
 
 
 def pause_measures(found: Iterable[Pause], span: Span | None, lost: int = 0, threshold_s: float = THRESHOLD_S) -> PauseMeasures:
@@ -138,7 +139,7 @@ def lost_samples(states: States, span: Span | None, start: int = 0) -> int:
     if span is None:
         return 0
     first, last = (span.start - start) // HOP, -((start - span.end) // HOP)
-    return int(np.count_nonzero(states[max(0, first) : last] == State.LOST)) * HOP
+    return int(np.count_nonzero(states[max(0, first) : last] == State.LOST.value)) * HOP
 
 
 def _runs(chosen: NDArray[np.bool_], start: int) -> list[Span]:
@@ -152,7 +153,7 @@ def _longest_of_neighbours(found: Sequence[Span], states: States, start: int) ->
     previous_end = None
     for silence in found:
         gap = states[(previous_end - start) // HOP : (silence.start - start) // HOP] if previous_end is not None else states[:0]
-        if gap.size and gap.size * HOP < _HIDES_NO_WORD and bool((gap == State.LOST).all()):
+        if gap.size and gap.size * HOP < _HIDES_NO_WORD and bool((gap == State.LOST.value).all()):
             if silence.end - silence.start > out[-1].end - out[-1].start:
                 out[-1] = silence
         else:
@@ -170,7 +171,7 @@ def _closure(silence: Span, edges: Sequence[int]) -> bool:
 
 def _longest_speech(filler: Filler, states: States, start: int) -> Span | None:
     first, last = max(0, (filler.start - start) // HOP), max(0, -((start - filler.end) // HOP))
-    runs = _runs(states[first:last] == State.SPEECH, start + first * HOP)
+    runs = _runs(states[first:last] == State.SPEECH.value, start + first * HOP)
     return max(runs, key=lambda run: run.end - run.start, default=None)
 
 

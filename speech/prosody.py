@@ -149,6 +149,14 @@ class Prosody:
         self._received += pcm.size
         return self._bank.push(pcm[np.newaxis])[0]
 
+    @property
+    def waiting_dbfs(self) -> Floats:
+        """Levels (k,) of the hops that were heard and did not come out yet, at most DELAY; NaN where lost."""
+        state = self._bank._states[0]
+        hops = int(state["hops"])
+        levels: Floats = state["level_dbfs"]
+        return levels[[hop % (DELAY + 1) for hop in range(max(0, hops - DELAY), hops)]]
+
     def lost(self, samples: int) -> Hops:
         """Take `samples` that never came, and give the frames that became final. Frames with any of them are LOST, never a pause."""
         if samples < 0:

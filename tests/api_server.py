@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
-import uvicorn
 
 from api import app
 from api.listening import bound
-from api.server import Listener
+from api.server import Listener, configured
 from api.state import State
 from config.settings import S3Settings, Settings
 from db import sessions as db_sessions
@@ -84,19 +83,16 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, servers: Servers) -> Iterator[Running]:
-    """Serve until the block ends."""
+def running(settings: Settings, servers: Servers, recognise: bool = False) -> Iterator[Running]:
+    """Serve until the block ends; live sessions have words only with `recognise`, which loads the model."""
     ready = threading.Event()
     made: list[tuple[Running, Listener]] = []
 
     async def serve() -> None:
         await migrate(servers.database_url)
-        async with app.opened(settings, servers) as state:
+        async with app.opened(settings, servers, recognise) as state:
             listening = bound("127.0.0.1", 0)
-            config = uvicorn.Config(
-                app.create(state), ws="none", lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=5
-            )
-            server = Listener(config, ready.set)
+            server = Listener(configured(app.create(state), drain_s=5), ready.set)
             url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             made.append((Running(url, state, asyncio.get_running_loop()), server))
             await server.serve([listening])

@@ -186,3 +186,39 @@ def test_short_signals_have_one_state_per_full_hop(size: int) -> None:
 def test_judgements_of_another_signal_are_refused() -> None:
     with pytest.raises(ValueError, match="judgements"):
         activity(np.zeros(5120, np.float32), np.zeros(9, np.float32))
+
+
+def test_the_provisional_states_fill_up_what_is_not_final_and_are_mostly_right() -> None:
+    pcm = cases()[0].pcm[: 20 * RATE_HZ]
+    probability, final = speech_probability(pcm), clean_states()[0]
+    stream, given, off, guessed = Activity(), 0, 0, 0
+    for end in range(3200, pcm.size, 3200):
+        judged = slice((end - 3200) // JUDGE_WINDOW, end // JUDGE_WINDOW)
+        given += stream.push(pcm[end - 3200 : end], probability[judged]).size
+        guess = stream.provisional()
+        assert given + guess.size == end // HOP
+        assert guess.tolist() == stream.provisional().tolist()
+        off += int(np.count_nonzero(guess != final[given : end // HOP]))
+        guessed += guess.size
+    assert guessed > 3000
+    assert off <= 0.06 * guessed
+
+
+def test_looking_ahead_changes_no_state() -> None:
+    pcm = cases()[1].pcm[: 10 * RATE_HZ]
+    probability = speech_probability(pcm)
+    looking, plain = Activity(), Activity()
+    out: list[list[int]] = [[], []]
+    for start in range(0, pcm.size, 1600):
+        judged = probability[start // JUDGE_WINDOW : (start + 1600) // JUDGE_WINDOW]
+        for stream, states in zip((looking, plain), out, strict=True):
+            states += stream.push(pcm[start : start + 1600], judged).tolist()
+        looking.provisional()
+    assert out[0] == out[1]
+
+
+def test_nothing_is_provisional_before_there_is_sound_and_without_judgements_all_is_silence() -> None:
+    stream = Activity()
+    assert stream.provisional().size == 0
+    stream.push(np.full(1600, 0.1, np.float32), np.empty(0, np.float32))
+    assert stream.provisional().tolist() == [State.SILENCE] * 10

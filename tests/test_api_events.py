@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from api import events as api_events
+from api import following
 from engines.embedded import Servers
 from engines.live_log import Entry, Stream
 from tests.api_server import Running, running, settings_for
@@ -38,6 +39,7 @@ def heard(server: Running, session: str, count: int, query: str = "", headers: d
     with server.client() as client, client.stream("GET", f"/v1/sessions/{session}/events{query}", headers=headers or {}) as stream:
         assert stream.status_code == 200
         assert stream.headers["content-type"].startswith("text/event-stream")
+        assert stream.headers["x-accel-buffering"] == "no"
         event_id = None
         for line in stream.iter_lines():
             name, _, value = line.partition(": ")
@@ -97,6 +99,29 @@ def test_a_silent_session_says_that_it_lives(server: Running, session: str, monk
     monkeypatch.setattr(api_events, "HEARTBEAT_S", 0.05)
     with server.client() as client, client.stream("GET", f"/v1/sessions/{session}/events") as stream:
         assert next(line for line in stream.iter_lines() if line).startswith(":")
+
+
+def test_a_reader_that_pauses_gets_every_token_and_the_newest_metrics(
+    server: Running, session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "STALE_S", 0.0)  # how long metrics wait before they give way
+    rounds, each = 60, 50
+    seen: list[dict[str, Any]] = []
+    with server.client() as client, client.stream("GET", f"/v1/sessions/{session}/events") as stream:
+        for first in range(0, rounds * each, each):  # 6 MB: more than the system takes for a reader that does not read
+            numbers = range(first + 1, first + each + 1)
+            say(server, session, *(entry for n in numbers for entry in (Entry("tokens", 0, {"n": n, "text": "x" * 2000}), metric(n))))
+        say(server, session, Entry("state", 0, {"last": True}))
+        for line in stream.iter_lines():
+            if line.startswith("data: "):
+                seen.append(json.loads(line[6:]))
+                if seen[-1]["stream"] == "state":
+                    break
+    assert [event["data"]["n"] for event in seen if event["stream"] == "tokens"] == list(range(1, rounds * each + 1))
+    metrics = [event["data"]["rate_wpm"] for event in seen if event["stream"] == "metrics"]
+    assert metrics == sorted(metrics)
+    assert metrics[-1] == rounds * each
+    assert len(metrics) < rounds * each
 
 
 def test_those_who_leave_are_not_followed_any_more(server: Running, session: str) -> None:

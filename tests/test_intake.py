@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batch.decode import RESAMPLER as BATCH_RESAMPLER
+from rtc.decoder import OpusDecoder
 from rtc.errors import Unplaceable
 from rtc.intake import BLOCK, Filled, Intake, Taken
 from rtc.resample import RESAMPLER, Resampler, mono, unpacked
 from speech.audio import RATE_HZ, AudioBlock, Floats, Span
+from tests.speakers import coded, voice
 
 PTIME = 960
 PCM = NDArray[np.int16]
@@ -357,3 +359,98 @@ def test_gaps_are_in_order_and_apart() -> None:
     streamed(intake, tone(48_000, 48_000 * 2), lost=[3, 4, 9, 50])
     assert intake.gaps == (Span(960, 1600), Span(2880, 3200), Span(16_000, 16_320))
     assert all(before.end < after.start for before, after in pairwise(intake.gaps))
+
+
+def test_all_sound_lies_on_the_grid_of_16_bits() -> None:
+    """A FLAC recording of 16 bits then holds exactly what was heard: what was filled in as well."""
+    loud = np.round(32_767 * np.clip(12 * voice(3, 48_000), -1, 1)).astype(np.int16)
+    intake = opened()
+    taken = intake.take(0, loud[:48_000], 0.0) + intake.take(96_000, np.stack([loud[96_000:], -loud[96_000:] // 3], axis=1), 1.0)
+    taken += intake.take(48_000, loud[48_000:96_000], 2.0) + intake.finish(3.0)
+    assert {type(each) for each in taken} == {AudioBlock, Filled}
+    sound = np.concatenate([each.pcm for each in taken])
+    recorded = np.round(sound * 32_768).astype(np.int32)
+    assert recorded.min() >= -32_768
+    assert recorded.max() == 32_767
+    np.testing.assert_array_equal((recorded / np.float32(32_768)).astype(np.float32), sound)
+
+
+def test_the_clock_goes_on_while_nobody_is_connected() -> None:
+    """The promptest sound says how much was captured by when: what came late says nothing, and what came ten seconds ago little."""
+    intake = opened(RATE_HZ)
+    assert intake.captured(77.0) == 0
+    second = tone(RATE_HZ, RATE_HZ)
+    for i in range(20):
+        intake.take(i * RATE_HZ, second, 100.0 + i + 1.0 + (0.2 if i % 3 else 0.05))
+    assert intake.captured(120.05) == 20 * RATE_HZ
+    assert intake.captured(130.05) == 30 * RATE_HZ
+    for i in range(20, 40):  # the sender's clock runs fast: 10 ms a second
+        intake.take(i * RATE_HZ, second, 100.0 + i + 1.05 - 0.01 * (i - 19))
+    assert intake.captured(139.85 + 1.0) == 41 * RATE_HZ
+
+
+def through_opus(sound: NDArray[np.float64]) -> PCM:
+    """What the server hears of a sound at 48 kHz."""
+    decoder = OpusDecoder()
+    return np.concatenate([decoder.decode(packet)[:, 0] for packet in coded(sound)])
+
+
+def cut_call(sound: NDArray[np.float64], from_s: float, to_s: float, late_s: float) -> tuple[Intake, list[Taken]]:
+    """A call by WebRTC whose network is gone for a while; the connection after it is placed late_s too late."""
+    intake = opened()
+    before, after = (through_opus(part) for part in (sound[: round(from_s * 48_000)], sound[round(to_s * 48_000) :]))
+    taken = streamed(intake, before)
+    taken += intake.connect(48_000, round((to_s + late_s) * RATE_HZ), 0.0)
+    return intake, taken + streamed(intake, after) + intake.finish(0.0)
+
+
+def shift(piece: Floats, of: Floats, at: int) -> int:
+    """By how many samples a piece lies off its place."""
+    return max(range(-40, 41), key=lambda off: float(np.dot(piece, of[at + off : at + off + piece.size])))
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.07, -0.07])
+@pytest.mark.parametrize("about_s", [-2.0, 0.31])
+def test_what_a_page_kept_is_put_where_it_was_said(late_s: float, about_s: float) -> None:
+    """The page has the microphone's sound without a hole, and hardly knows where it belongs; the server's went through Opus."""
+    sound = voice(14, 48_000, seed=4)
+    intake, taken = cut_call(sound, 5.0, 11.0, late_s)
+    kept = np.round(32_767 * sound[3 * 48_000 : 13 * 48_000]).astype(np.int16)
+    filled = intake.patch(48_000, kept, about=round((3.0 + about_s) * RATE_HZ))
+    assert sum(each.pcm.size for each in filled) == intake.filled
+    assert intake.lost - intake.filled == pytest.approx(max(late_s, 0) * RATE_HZ, abs=2)  # of too long a gap, the rest stays lost
+    whole = line(taken + filled, round(14.2 * RATE_HZ))
+    intact, without = cut_call(sound, 5.0, 5.0, 0.0)
+    opus = line(without, round(14.2 * RATE_HZ))
+    edge = 5 * RATE_HZ
+    end = round((11.0 + late_s) * RATE_HZ)
+    assert abs(shift(whole[edge : edge + 8_000], opus, edge)) <= 8  # half a millisecond: Opus moves the lowest tones
+    assert abs(shift(whole[end - 8_000 : end], opus, 11 * RATE_HZ - 8_000)) <= 8
+    assert intact.lost == 0
+
+
+def test_where_nothing_can_be_compared_the_page_is_believed() -> None:
+    for sound in (np.zeros(16 * 48_000), 0.3 * np.sin(2 * np.pi * 200 * np.arange(16 * 48_000) / 48_000)):
+        intake, _ = cut_call(sound, 5.0, 11.0, 0.0)
+        kept = np.round(32_767 * sound[3 * 48_000 : 10 * 48_000]).astype(np.int16)
+        filled = intake.patch(48_000, kept, about=3 * RATE_HZ)
+        assert [(each.start, each.start + each.pcm.size) for each in filled] == [(5 * RATE_HZ, 10 * RATE_HZ)]
+        assert intake.gaps == (Span(10 * RATE_HZ, 11 * RATE_HZ),)
+
+
+def test_a_patch_for_what_is_not_lost_is_dropped() -> None:
+    intake = opened()
+    taken = streamed(intake, np.round(32_767 * voice(4, 48_000)).astype(np.int16))
+    assert complete(taken) > 3 * RATE_HZ
+    assert intake.patch(RATE_HZ, tone(RATE_HZ, 2 * RATE_HZ), 0) == []
+    assert intake.patch(RATE_HZ, tone(RATE_HZ, 10), 100 * RATE_HZ) == []
+
+
+def test_two_gaps_and_single_losses_are_filled_by_their_own_patches() -> None:
+    sound = voice(30, 48_000, seed=9)
+    pcm = np.round(32_767 * sound).astype(np.int16)
+    intake = opened()
+    streamed(intake, pcm, lost=[*range(250, 500), 510, *range(900, 1200), 1210])
+    for from_s, to_s in ((3, 12), (16, 26)):
+        intake.patch(48_000, pcm[from_s * 48_000 : to_s * 48_000], about=from_s * RATE_HZ + 777)
+    assert intake.gaps == ()

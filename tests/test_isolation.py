@@ -296,6 +296,8 @@ def arguments(theirs: Planted) -> dict[str, Any]:
         "attempt": 1,
         "worker": "w",
         "lease_s": 1.0,
+        "server": "s",
+        "interrupted": True,
         "failed": True,
         "result": {},
         "error_code": "c",

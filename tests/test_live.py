@@ -316,3 +316,50 @@ def test_frames_without_states_are_refused_before_they_are_lost() -> None:
         live.hear(Hops(first * HOP, silent, silent, np.zeros(1000), nothing), none)
     with pytest.raises(ValueError, match="too far ahead"):
         live.hear(Hops(6000 * HOP, silent, silent, np.zeros(1000), nothing), none)
+
+
+def expect(live: Live, planted: Session, frames: int, states: int, upto: int) -> None:
+    """Tell what follows the frames and the states that are known, as it will turn out."""
+    live.expect(planted.state[states:upto], planted.level_dbfs[frames:upto])
+
+
+def test_a_reading_ends_with_what_is_expected_and_has_the_numbers_that_this_will_give() -> None:
+    planted = session(4, 60)
+    ahead, behind = Live(), Live()
+    feed(ahead, planted, 0, 4000)
+    feed(behind, planted, 0, 3996, 0, 3960)
+    expect(behind, planted, 3996, 3960, 4000)
+    for live in (ahead, behind):
+        teach(live, planted, 0, samples(40))
+    for one, other in zip(ahead.read(), behind.read(), strict=True):
+        assert (other.at, other.lost_share) == (4000 * HOP, one.lost_share)
+        for name in MISSING - {"f0_median_hz", "f0_span_st", "f0_sd_st"}:
+            assert close(getattr(other, name), getattr(one, name)), name
+        assert close(other.f0_median_hz, one.f0_median_hz, 0.01)
+    assert behind.whole().at == 3960 * HOP
+
+
+def test_what_was_expected_leaves_no_trace() -> None:
+    planted = session(6, 120, 3)
+    plain, wrong = Live(), Live()
+    for at in range(0, 11000, 20):
+        for live in (plain, wrong):
+            feed(live, planted, at, at + 20, max(0, at - 36), max(0, at - 16))
+            teach(live, planted, samples(max(0, at - 200) / 100), samples(max(0, at - 180) / 100))
+        wrong.expect(1 - np.minimum(planted.state[at - 16 : at + 20], 1) if at >= 20 else planted.state[:20], np.empty(0, np.float32))
+        wrong.read()
+        plain.read()
+    for name in ("rate_wpm", "pause_share", "longest_pause_s", "f0_median_hz", "f0_sd_st", "level_dbfs"):
+        assert getattr(plain.whole(), name) == getattr(wrong.whole(), name), name
+    assert plain.pauses == wrong.pauses
+
+
+def test_frames_of_a_span_are_those_that_came() -> None:
+    planted = session(8, 100)
+    live = Live()
+    for at in range(0, 9000, 100):
+        feed(live, planted, at, at + 100)
+    found = live.frames(Span(samples(70) + 5, samples(80) - 5))
+    assert found.start == samples(70)
+    assert found.state.tolist() == planted.state[7000:8000].tolist()
+    np.testing.assert_array_equal(found.f0_hz, planted.f0_hz[7000:8000])

@@ -32,7 +32,7 @@ from tests.test_page import CONTRASTS, FLAGS, until
 MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # beeps, and says yes
 NAMES = [step.name for step in graph.STEPS]
 HASH = "0" * 64
-THERE = "#app .sessions, #app .end, #timeline"  # what only a page that is all there has
+THERE = "#app .sessions, #app .levels, #app .end, #timeline"  # what only a page that is all there has
 Answer = TypeVar("Answer")
 
 SCORES = [
@@ -420,7 +420,7 @@ def every(house: House) -> list[str]:
     complete = house.complete("Seen")
     working = house.plant("Working", "processing", done=1, running="asr")
     planted = [parked, complete, working, house.plant("Stopped", "cancelled"), house.plant("Announced", "created")]
-    return ["/", *(f"/sessions/{session}" for session in planted), f"/sessions/{complete}/report"]
+    return ["/", "/practice", *(f"/sessions/{session}" for session in planted), f"/sessions/{complete}/report"]
 
 
 def test_nothing_scrolls_sideways(show: Callable[..., Page], house: House, every: list[str]) -> None:
@@ -459,10 +459,10 @@ def test_everything_is_reached_by_keyboard(show: Callable[..., Page], house: Hou
     page = show("/")
     expect(page.get_by_text("By keyboard")).to_be_visible()
     reached = []
-    for _ in range(6):
+    for _ in range(7):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("(document.activeElement.innerText || document.activeElement.id).trim()"))
-    assert reached == ["Skip to the content", "Elocute", "Choose a file", "Record", "title", "By keyboard"]
+    assert reached == ["Skip to the content", "Elocute", "Practise now", "Choose a file", "Just record", "title", "By keyboard"]
     with page.expect_file_chooser():
         page.get_by_role("button", name="Choose a file").press("Enter")
     page.get_by_role("link", name="By keyboard").press("Enter")

@@ -7,7 +7,7 @@ import platformdirs
 import pytest
 
 from config.errors import Unusable
-from config.settings import read_settings
+from config.settings import IceServer, read_settings
 from speech.errors import EXIT_USAGE, Problem
 
 
@@ -45,6 +45,10 @@ def test_the_data_folder_is_absolute_and_knows_home(tmp_path: Path, monkeypatch:
         ("ELOCUTE_THREADS", "two"),
         ("ELOCUTE_THREADS", "²"),
         ("ELOCUTE_THREADS", "1000"),
+        ("ELOCUTE_UDP_PORTS", "40000"),
+        ("ELOCUTE_UDP_PORTS", "40100-40000"),
+        ("ELOCUTE_UDP_PORTS", "80-90"),
+        ("ELOCUTE_UDP_PORTS", "60000-70000"),
         ("ELOCUTE_DATA", "/dev/null"),
         ("ELOCUTE_DATA", "~nobody-of-this-name/x"),
     ],
@@ -55,3 +59,29 @@ def test_a_senseless_value_is_named_in_one_sentence(name: str, value: str) -> No
     problem = Problem(caught.value.code, **caught.value.facts)
     assert str(problem).startswith(f"{name}={value}: ")
     assert problem.exit_code == EXIT_USAGE
+
+
+def test_servers_that_help_through_a_nat() -> None:
+    given = "stun:stun.example.org  turn:me:p%40ss@turn.example.org:3478?transport=tcp turns:me:secret@192.0.2.1"
+    assert read_settings({"ELOCUTE_ICE_SERVERS": given}).ice_servers == (
+        IceServer("stun:stun.example.org"),
+        IceServer("turn:turn.example.org:3478?transport=tcp", "me", "p@ss"),
+        IceServer("turns:192.0.2.1", "me", "secret"),
+    )
+    assert read_settings({"ELOCUTE_UDP_PORTS": "40000-40100"}).udp_ports == range(40_000, 40_101)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "stun.example.org",
+        "turn:turn.example.org",
+        "stun:me:secret@example.org",
+        "stun:example.org?transport=udp",
+        "turn:me:secret@host:1?transport=x",
+    ],
+)
+def test_a_password_is_not_repeated(value: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        read_settings({"ELOCUTE_ICE_SERVERS": value})
+    assert str(Problem(caught.value.code, **caught.value.facts)).startswith("ELOCUTE_ICE_SERVERS=...: must ")

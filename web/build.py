@@ -11,6 +11,7 @@ from pathlib import Path
 
 WEB = Path(__file__).resolve().parent
 MEASURES = WEB.parent / "batch" / "page" / "measures.toml"
+RUBRIC = WEB.parent / "config" / "rubric" / "speaking-1.toml"
 
 
 def main() -> int:
@@ -22,6 +23,7 @@ def main() -> int:
         _run(*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
         installed.write_text(pinned, encoding="utf-8")
     _write_measures()
+    _write_pace()
     _run(node, str(WEB / "node_modules" / "typescript" / "bin" / "tsc"), "--noEmit")
     if "--check" not in sys.argv[1:]:
         _run(node, str(WEB / "node_modules" / "vite" / "bin" / "vite.js"), "build", "--logLevel=warn")
@@ -57,6 +59,15 @@ def _write_measures() -> None:
     target = WEB / "src" / "generated" / "measures.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(keys, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_pace() -> None:
+    """The rubric's range of pace and its comfortable band, words a minute, for the dial of the live view."""
+    dimensions = tomllib.loads(RUBRIC.read_text(encoding="utf-8"))["dimensions"]
+    points = next(dimension["points"] for dimension in dimensions if dimension["id"] == "pace")
+    best = [value for value, score in points if score == 100]
+    pace = {"least": points[0][0], "low": best[0], "high": best[-1], "most": points[-1][0]}
+    (WEB / "src" / "generated" / "pace.json").write_text(json.dumps(pace) + "\n", encoding="utf-8")
 
 
 def _run(*command: str) -> None:

@@ -1,6 +1,6 @@
 /** The REST API as the pages use it: api/messages.py says what these shapes mean. */
 
-export type SessionState = "created" | "processing" | "complete" | "failed" | "cancelled" | "deleting";
+export type SessionState = "created" | "live" | "processing" | "complete" | "failed" | "cancelled" | "deleting";
 export type StepState = "queued" | "running" | "done" | "parked" | "cancelled";
 
 export interface Step {
@@ -17,6 +17,7 @@ export interface Session {
   id: string;
   title: string;
   state: SessionState;
+  interrupted?: boolean; // a live session that ended without its speaker
   created_at: string;
   duration_s?: number;
   language?: string;

@@ -2,6 +2,9 @@
 
 const MINUS = "\u2212";
 
+/** Languages written without spaces between words, as batch/captions.py has it. */
+export const SPACELESS: ReadonlySet<string> = new Set(["zh", "ja", "th", "lo", "my", "km", "bo", "yue"]);
+
 /** 75 -> "1:15", 3675 -> "1:01:15". */
 export function clock(atS: number): string {
   const whole = Math.floor(atS + 1e-6);
@@ -42,5 +45,10 @@ export function when(iso: string, now = new Date()): string {
   const days = Math.ceil((midnight - at.getTime()) / 86_400_000);
   if (days <= 0) return `Today, ${time.format(at)}`;
   if (days === 1) return `Yesterday, ${time.format(at)}`;
-  return at.getFullYear() === now.getFullYear() ? `${day.format(at)}, ${time.format(at)}` : dayOfYear.format(at);
+  return at.getFullYear() === now.getFullYear() ? dated(at) : dayOfYear.format(at);
+}
+
+/** "3 Feb, 18:40". */
+export function dated(at: Date): string {
+  return `${day.format(at)}, ${time.format(at)}`;
 }

@@ -1,11 +1,12 @@
-/** The first page: drop or record, and what was dropped or recorded before. */
+/** The first page: practise, drop or record, and what was said before. */
 
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { at, call, Problem } from "./api";
 import { clock, size } from "./format";
 import { Level } from "./level";
-import { microphoneProblem, Recorder } from "./recorder";
+import { Insecure, microphoneProblem } from "./mic";
+import { Recorder } from "./recorder";
 import { Sessions } from "./sessions";
 import { bring, forget, isFileOf, unfinished, type Progress, type Unfinished } from "./upload";
 
@@ -54,8 +55,8 @@ function Intake() {
     try {
       setStage({ at: "recording", recorder: await Recorder.start(), since: performance.now() });
     } catch (error) {
-      if (!(error instanceof DOMException)) throw error;
-      setProblem(microphoneProblem(error));
+      if (!(error instanceof DOMException || error instanceof Insecure)) throw error;
+      setProblem(microphoneProblem(error.name));
     }
   }
 
@@ -129,14 +130,14 @@ function Intake() {
           <svg class="drawing" viewBox="0 0 96 40" aria-hidden="true">
             <path d="M4 18v4M12 13v14M20 17v6M28 9v22M36 3v34M44 12v16M52 16v8M60 6v28M68 13v14M76 10v20M84 16v8M92 18v4" />
           </svg>
-          <p class="call">{over ? "Let go to upload it" : "Drop a recording here"}</p>
+          <p class="call">{over ? "Let go to upload it" : "Or drop a recording here"}</p>
           <p class="hint">Audio or video, of a talk, a pitch or a practice run.</p>
           <p class="actions">
-            <button type="button" class="main" onClick={() => chooser.current?.click()}>
+            <button type="button" class="plain" onClick={() => chooser.current?.click()}>
               Choose a file
             </button>
             <button type="button" class="plain" onClick={() => void record()}>
-              <i class="dot" aria-hidden="true" /> Record
+              <i class="dot" aria-hidden="true" /> Just record
             </button>
           </p>
           <input
@@ -269,10 +270,30 @@ function Uploading({ file, progress, since, onStop }: { file: File; progress: Pr
   );
 }
 
+function Begin() {
+  return (
+    <section class="begin" aria-label="Live practice">
+      <svg class="drawing" viewBox="0 0 48 48" aria-hidden="true">
+        <path d="M24 6a6 6 0 0 1 6 6v12a6 6 0 0 1-12 0V12a6 6 0 0 1 6-6zM11 23v1a13 13 0 0 0 26 0v-1M24 37v6M17 43h14" />
+      </svg>
+      <p class="call">Speak, and see how it sounds while you speak.</p>
+      <p class="hint">Your words, pace, pauses, pitch and loudness as they happen; the full report when you stop.</p>
+      <p class="actions">
+        <a class="main large" href="/practice">
+          Practise now
+        </a>
+      </p>
+    </section>
+  );
+}
+
 function Home() {
   return (
     <>
-      <Intake />
+      <div class="ways">
+        <Begin />
+        <Intake />
+      </div>
       <Sessions />
     </>
   );

@@ -1,4 +1,6 @@
-/** Records the microphone as it is: what usually flatters a voice (echo, noise and gain control) would change what is measured. */
+/** Records the microphone into a file. */
+
+import { openMicrophone } from "./mic";
 
 const KINDS = [
   ["audio/webm;codecs=opus", "webm"],
@@ -22,10 +24,9 @@ export class Recorder {
     recorder.start(5000);
   }
 
-  /** Asks for the microphone. Raises DOMException where it is refused or missing. */
+  /** Asks for the microphone. Raises DOMException where it is refused or missing, or Insecure. */
   static async start(): Promise<Recorder> {
-    const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-    const stream = await navigator.mediaDevices.getUserMedia({ audio });
+    const stream = await openMicrophone();
     const context = new AudioContext();
     const analyser = new AnalyserNode(context, { fftSize: 2048 });
     context.createMediaStreamSource(stream).connect(analyser);
@@ -64,11 +65,4 @@ export class Recorder {
 function stamp(at: Date): string {
   const two = (n: number) => String(n).padStart(2, "0");
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}.${two(at.getMinutes())}`;
-}
-
-/** What to tell someone whose microphone could not be opened. */
-export function microphoneProblem(error: DOMException): string {
-  if (error.name === "NotAllowedError") return "The browser was not allowed to use the microphone. Allow it in the address bar and try again.";
-  if (error.name === "NotFoundError") return "No microphone was found. Plug one in, or drop a recording instead.";
-  return "The microphone could not be opened. Another program may be using it.";
 }

@@ -4,7 +4,7 @@ import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { at, call, nameOf, Problem, type Live, type Measure, type ReportFile, type Score, type Session, type Word } from "./api";
 import { Courses, type Second, type Sums } from "./courses";
-import { clock, size, when } from "./format";
+import { clock, size, SPACELESS, when } from "./format";
 import { State } from "./sessions";
 import { Steps, type Titles } from "./steps";
 import { Scores } from "./scores";
@@ -12,7 +12,6 @@ import { Summary } from "./summary";
 
 const FIRST_S = 600; // of the recording in the first charts
 const SETTLE_MS = 120; // events come in bursts; the session is read once for each
-const SPACELESS = new Set(["zh", "ja", "th", "lo", "my", "km", "bo", "yue"]); // as batch/captions.py has it
 const LOOK_AGAIN_MS = 5000; // when events are cut off, or the server is away
 
 const FILES: Record<string, string> = {
@@ -73,7 +72,7 @@ function Page({ id, title, titles }: { id: string; title: string; titles: Titles
     document.title = `${session ? nameOf(session) : "Session"} · Elocute`;
   }, [session]);
 
-  const working = session?.state === "processing";
+  const working = session?.state === "processing" || session?.state === "live";
   useEffect(() => {
     if (!working) return undefined;
     let settle: ReturnType<typeof setTimeout> | undefined;
@@ -126,6 +125,7 @@ function Page({ id, title, titles }: { id: string; title: string; titles: Titles
     <>
       <Head session={session} onRename={(title) => act("PATCH", "", { title })} />
       <Said session={session} />
+      {session.interrupted && <p class="note">The connection was lost and did not come back in time. The report is made of what was heard until then.</p>}
       {problem && (
         <p class="trouble" role="alert">
           {problem}
@@ -147,7 +147,8 @@ function Page({ id, title, titles }: { id: string; title: string; titles: Titles
 function Said({ session }: { session: Session }) {
   const { progress, state } = session;
   const words = {
-    created: "The recording is not uploaded yet",
+    created: "There is no recording yet",
+    live: "Live now",
     processing: progress ? `${progress.done} of ${progress.total} steps done` : "In progress",
     complete: "The report is ready",
     failed: "A step failed",
@@ -215,7 +216,8 @@ function Head({ session, onRename }: { session: Session; onRename: (title: strin
 }
 
 const TITLES = {
-  created: "Not uploaded yet",
+  created: "Not begun",
+  live: "Live now",
   processing: "In progress",
   complete: "Ready",
   failed: "What went wrong",
@@ -234,6 +236,18 @@ interface ProgressProps {
 function Progress({ titles, session, stages, acting, onAct }: ProgressProps) {
   const { state } = session;
   const parked = session.steps?.some((step) => step.state === "parked") ?? false;
+  if (state === "live" || (state === "created" && !session.media)) {
+    return (
+      <section aria-label="Progress">
+        <p>{state === "live" ? "This session is being spoken right now, or waits for its speaker to come back." : "Nothing was said in this session yet."}</p>
+        <p class="actions left">
+          <a class="main" href={`/practice/${session.id}`}>
+            {state === "live" ? "Go on with it here" : "Begin"}
+          </a>
+        </p>
+      </section>
+    );
+  }
   if (state === "created") {
     return (
       <section aria-label="Progress">

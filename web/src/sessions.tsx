@@ -16,7 +16,7 @@ export function Sessions() {
   const [sessions, setSessions] = useState<Session[] | null>(null);
   const [next, setNext] = useState<string | null>(null);
   const [problem, setProblem] = useState("");
-  const working = sessions?.some((session) => session.state === "processing" || session.state === "deleting") ?? false;
+  const working = sessions?.some((session) => ["live", "processing", "deleting"].includes(session.state)) ?? false;
 
   async function load(address: string, more: boolean) {
     try {
@@ -45,7 +45,7 @@ export function Sessions() {
           {problem}
         </p>
       )}
-      {sessions?.length === 0 && <p class="empty">None yet. What you drop or record is listed here, with its report.</p>}
+      {sessions?.length === 0 && <p class="empty">None yet. What you practise, drop or record is listed here, with its report.</p>}
       {sessions && sessions.length > 0 && (
         <ul class="sessions">
           {sessions.map((session) => (
@@ -70,7 +70,8 @@ export function Sessions() {
 }
 
 const STATES = {
-  created: "Not uploaded yet",
+  created: "Not begun",
+  live: "Live now",
   processing: "In progress",
   complete: "Ready",
   failed: "Failed",

@@ -1,0 +1,19 @@
+/** One way of the sound to the server, while it lasts, and why there is none. */
+
+export interface Link {
+  by: "peer" | "socket";
+  ended: Promise<End>;
+  use(stream: MediaStream): void; // another microphone
+  sent(): Promise<void>; // all that was captured so far is on its way
+  heard(): Promise<void>; // it is there, and nothing more will come
+  close(): void;
+}
+
+/** closed: by the server, for another connection or because the session has ended. */
+export type End = "lost" | "closed";
+
+/** No way to the server right now. */
+export class Unreached extends Error {}
+
+/** The server answered, and yet no sound gets through. */
+export class Blocked extends Unreached {}

@@ -1,0 +1,327 @@
+/** While it is live: what is said and measured, how long it has been, and what is wrong where something is. */
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { at, call, Problem, type Session } from "./api";
+import { Call, type Line } from "./call";
+import { clock } from "./format";
+import { follow, type Following } from "./live/events";
+import { openPictureInPicture } from "./live/picture";
+import { LiveStore, type Envelope } from "./live/store";
+import { LiveView } from "./live/view";
+import { microphoneProblem, microphones, openMicrophone, remember, type Microphone } from "./mic";
+import type { Capture } from "./mic-capture";
+import { Level } from "./mic-level";
+
+const UNHEARD_S = 10; // of silence from a microphone before it is asked about
+const UNTOLD_MS = 4000; // without a number while the line is said to be open
+const TICK_MS = 250;
+const END_WAITS_MS = [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000, 8000, 8000]; // the server closes a session by itself after a minute
+
+interface Props {
+  capture: Capture;
+  session: string;
+  servers: RTCIceServer[];
+  onSaid: (words: string) => void;
+  onRefused: (problem: Problem) => void;
+}
+
+/** The store, with someone who listens to every event. */
+class Heard extends LiveStore {
+  arrivedMs = 0; // when the newest reading came
+  ear: (event: Envelope) => void = () => undefined;
+
+  override take(event: Envelope): void {
+    super.take(event);
+    if (event.stream === "metrics") this.arrivedMs = performance.now();
+    this.ear(event);
+  }
+}
+
+export function Live({ capture, session, servers, onSaid, onRefused }: Props) {
+  const store = useMemo(() => new Heard(session), [session]);
+  const ongoing = useRef<Call | null>(null);
+  const [turn, setTurn] = useState(0); // this window's: it may have to take it back
+  const [line, setLine] = useState<Line>({ at: "connecting" });
+  const [following, setFollowing] = useState<Following>("connecting");
+  const [ending, setEnding] = useState(false);
+  const [problem, setProblem] = useState("");
+  const late = useLate(store);
+  const ear = useMicrophone(capture, ongoing);
+  const left = useRef(false);
+  const stopButton = useRef<HTMLButtonElement>(null);
+  useAwake();
+  useWarning(!ending || line.at === "lost");
+
+  useEffect(() => {
+    const made = new Call(session, capture, servers, setLine);
+    ongoing.current = made;
+    store.ear = (event) => made.heard(event);
+    return () => made.close();
+  }, [turn]);
+  useEffect(() => {
+    stopButton.current?.focus();
+    document.title = "● Recording · Elocute";
+    const unfollow = follow(session, store, { onState: setFollowing });
+    return () => {
+      unfollow();
+      document.title = "Practice · Elocute";
+    };
+  }, []);
+
+  // Ended elsewhere: by its speaker in another window, or because nobody was heard for too long.
+  useEffect(() => store.subscribe(() => store.over && leave()), []);
+  useEffect(() => {
+    if (line.at === "elsewhere") void look();
+    if (line.at !== "refused") return;
+    if (line.problem.code === "wrong-state") leave();
+    else if (store.seq > 0) setProblem(line.problem.message);
+    else onRefused(line.problem);
+  }, [line]);
+
+  /** The server hung up: because the session is over, or because another window speaks. */
+  async function look() {
+    try {
+      const { state } = await call<Session>("GET", at(session));
+      if (state !== "live") leave();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      setTurn((before) => before + 1); // it is away: that is waited for
+    }
+  }
+
+  function leave() {
+    if (left.current) return; // the session's own word for it may come before the answer
+    left.current = true;
+    setEnding(true);
+    ongoing.current?.close();
+    capture.close();
+    location.assign(`/sessions/${session}`);
+  }
+
+  async function stop() {
+    setEnding(true);
+    setProblem("");
+    onSaid("Stopping");
+    await ongoing.current?.finish();
+    for (const waitMs of [...END_WAITS_MS, null]) {
+      try {
+        await call("POST", at(session, "/end"));
+        return leave();
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        if (error.code === "wrong-state") return leave();
+        if (waitMs === null || !error.passing) {
+          setProblem(error.message);
+          setEnding(false);
+          return;
+        }
+        await new Promise((done) => setTimeout(done, waitMs));
+      }
+    }
+  }
+
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || ending) return;
+      event.preventDefault();
+      void stop();
+    };
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  });
+
+  const notice = problem || told(line, following, late, ending, ear.trouble);
+  useEffect(() => onSaid(notice || (line.at === "open" ? "Recording. Speak." : "Connecting")), [notice, line.at]);
+
+  return (
+    <>
+      <h1 class="quiet">Practice</h1>
+      <div class="studio">
+        <p class={`running ${line.at}`}>
+          <i class="dot" aria-hidden="true" />
+          <Elapsed store={store} line={line} />
+        </p>
+        <button ref={stopButton} type="button" class="main" disabled={ending} aria-keyshortcuts="Control+Enter" title="Ctrl + Enter" onClick={() => void stop()}>
+          {ending ? "Stopping…" : "Stop and get the report"}
+        </button>
+        <Overlay store={store} />
+      </div>
+      <div class="notice">
+        {notice && <p class={line.at === "open" && !ear.trouble && !problem ? "note" : "trouble"}>{notice}</p>}
+        {line.at === "elsewhere" && !ending && (
+          <p class="actions left">
+            <button type="button" class="plain" onClick={() => setTurn(turn + 1)}>
+              Speak here again
+            </button>
+          </p>
+        )}
+        {ear.choice.length > 0 && (
+          <p class="actions left">
+            {ear.choice.map(({ id, label }) => (
+              <button key={id} type="button" class="plain" onClick={() => void ear.choose(id)}>
+                Use {label}
+              </button>
+            ))}
+          </p>
+        )}
+      </div>
+      <LiveView store={store} />
+    </>
+  );
+}
+
+/** What is amiss, the gravest first; nothing where all is well. */
+function told(line: Line, following: Following, late: boolean, ending: boolean, trouble: string): string {
+  if (line.at === "lost") return ending ? "Connection lost. The session ends as soon as it is back; keep this page open." : "Connection lost. Your last minute is kept; reconnecting…";
+  if (ending) return "";
+  if (line.at === "elsewhere") return "Another window speaks for this session now, or the server hung up. What you say here is not heard.";
+  if (trouble) return trouble;
+  if (line.at === "connecting") return "Connecting…";
+  if (following === "away" || late) return "The server does not answer right now. Go on: your last minute is kept.";
+  return "";
+}
+
+/** Whether no reading came for some seconds: a line that is cut shows it only later. */
+function useLate(store: Heard): boolean {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setInterval(() => setLate(store.arrivedMs > 0 && performance.now() - store.arrivedMs > UNTOLD_MS), TICK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return late;
+}
+
+/** How long the session is, on its own clock; between its readings, and while there are none, time goes on. */
+function Elapsed({ store, line }: { store: Heard; line: Line }) {
+  const [shownS, setShownS] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      const sinceMs = store.arrivedMs ? performance.now() - store.arrivedMs : 0;
+      setShownS((before) => Math.max(before, (store.tMs + sinceMs) / 1000));
+    }, TICK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <>
+      <span class="clock">{clock(shownS)}</span> <span class="hint">{line.at === "open" ? "Recording" : line.at === "connecting" ? "Connecting" : "No connection"}</span>
+    </>
+  );
+}
+
+function Overlay({ store }: { store: LiveStore }) {
+  const [copied, setCopied] = useState(false);
+  const address = new URL(`/overlay/${store.session}`, location.href).href;
+  return (
+    <p class="overlay-links">
+      <button type="button" class="link" onClick={() => void openPictureInPicture(store)}>
+        Small window on top
+      </button>
+      <a href={address} target="_blank" rel="noopener">
+        Overlay
+      </a>
+      <button type="button" class="link" onClick={() => void navigator.clipboard.writeText(address).then(() => setCopied(true))}>
+        {copied ? "Address copied" : "Copy its address for OBS"}
+      </button>
+    </p>
+  );
+}
+
+interface Ear {
+  trouble: string;
+  choice: Microphone[]; // to go on with, where the one in use fails
+  choose: (id: string) => Promise<void>;
+}
+
+/** Watches the microphone: pulled out, muted by a key, or silent for long. */
+function useMicrophone(capture: Capture, ongoing: { current: Call | null }): Ear {
+  const [track, setTrack] = useState(capture.track);
+  const [gone, setGone] = useState(false);
+  const [muted, setMuted] = useState(track.muted);
+  const [unheard, setUnheard] = useState(false);
+  const [refused, setRefused] = useState("");
+  const [others, setOthers] = useState<Microphone[]>([]);
+  const failing = gone || muted || unheard;
+
+  useEffect(() => {
+    const level = new Level(capture.rateHz);
+    return capture.hear((piece) => level.take(piece) && setUnheard(level.quietS >= UNHEARD_S));
+  }, [track]);
+  useEffect(() => {
+    const look = () => {
+      setGone(track.readyState === "ended");
+      setMuted(track.muted);
+    };
+    look();
+    for (const event of ["ended", "mute", "unmute"]) track.addEventListener(event, look);
+    return () => {
+      for (const event of ["ended", "mute", "unmute"]) track.removeEventListener(event, look);
+    };
+  }, [track]);
+  useEffect(() => {
+    if (!failing) {
+      setOthers([]);
+      return undefined;
+    }
+    const list = () => void microphones().then((all) => setOthers(all.filter(({ id }) => gone || id !== track.getSettings().deviceId)));
+    list();
+    navigator.mediaDevices.addEventListener("devicechange", list);
+    return () => navigator.mediaDevices.removeEventListener("devicechange", list);
+  }, [failing, gone, track]);
+
+  async function choose(id: string) {
+    setRefused("");
+    try {
+      const stream = await openMicrophone(id);
+      remember(id);
+      ongoing.current?.use(stream);
+      setTrack(capture.track);
+    } catch (error) {
+      if (!(error instanceof DOMException)) throw error;
+      setRefused(microphoneProblem(error.name));
+    }
+  }
+
+  const device = track.label || "the microphone";
+  const trouble = gone
+    ? `${device} is gone. Plug it in again or go on with another one; what was said so far is safe.`
+    : muted
+      ? `${device} is muted, by the system or by a key on it.`
+      : unheard
+        ? `We hear nothing from ${device}: is it muted?`
+        : "";
+  return { trouble: refused || trouble, choice: others, choose };
+}
+
+/** Keeps the screen on: who speaks touches nothing. */
+function useAwake(): void {
+  useEffect(() => {
+    let lock: WakeLockSentinel | null = null;
+    let over = false;
+    const ask = async () => {
+      if (document.visibilityState !== "visible" || !("wakeLock" in navigator)) return;
+      try {
+        lock = await navigator.wakeLock.request("screen");
+        if (over) await lock.release();
+      } catch (error) {
+        if (!(error instanceof DOMException)) throw error; // a battery that is low: the screen goes off as ever
+      }
+    };
+    void ask();
+    document.addEventListener("visibilitychange", ask); // a hidden page loses it
+    return () => {
+      over = true;
+      document.removeEventListener("visibilitychange", ask);
+      void lock?.release();
+    };
+  }, []);
+}
+
+/** Closing the page would end the session. */
+function useWarning(wanted: boolean): void {
+  useEffect(() => {
+    if (!wanted) return undefined;
+    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener("beforeunload", warn);
+    return () => window.removeEventListener("beforeunload", warn);
+  }, [wanted]);
+}
