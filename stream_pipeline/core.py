@@ -7,6 +7,7 @@ a moment, since words are whole then. If that pause turns out to be the end of a
 taken for final, and nothing is recognised twice.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -37,8 +38,10 @@ _PAUSED_STRIDE = 0.4  # of the stride, that suffices in a pause
 _FINAL = 50  # hops of silence that end an utterance
 _FINAL_END = 3 * RATE_HZ // 5  # of that silence, in the window
 _LEAD = 2 * RATE_HZ // 5  # of silence before the first speech, in the window: onsets are soft, and the judge is late
-_CONTEXT = 6 * RATE_HZ  # of a window, as far as something was said: without what went before, a word in twenty more is wrong
-_BEFORE_WORD = RATE_HZ // 10
+_CONTEXT = 9 * RATE_HZ  # of a window that goes on from where the one before began: with what went before, fewer words are wrong
+_CONTEXT_AGAIN = 6 * RATE_HZ  # of the next one, where that is exceeded
+_LONG_PAUSE_S = 0.6  # a longer one is no better a place to begin
+_STOPS = {".": 0.4, "?": 0.4, "!": 0.4, ",": 0.15, ";": 0.15, ":": 0.15}  # what punctuation counts for, in seconds of pause
 _WHOLE = RATE_HZ // 12  # after the last speech: a window that goes so far has heard all of it
 _MAYBE, _SURE = 0.2, 0.5  # probability of speech: as in speech.windows, where a missed word costs more than a window; and for a partial
 _FEWEST_FINAL, _FEWEST_NEW, _FEWEST_PAUSED = 2, 3, 6  # judgements of 32 ms
@@ -103,6 +106,7 @@ class Core:
         self._tentative: tuple[Word, ...] = ()
         self._settled_to = 0
         self._said: deque[Word] = deque(maxlen=64)  # the last words committed
+        self._left = -1  # where the newest window taken began
         self._pauses_to = 0  # end of the last pause told
         self._speaking = False
 
@@ -168,7 +172,8 @@ class Core:
         said = self._learn_language(ask, answer)
         hypothesis = Hypothesis(window, answer.words)
         delta = self._agreement.take(hypothesis, self.captured)
-        self._taken_to = max(self._taken_to, window.end)
+        if window.end > self._taken_to:
+            self._taken_to, self._left = window.end, window.start
         if window.final:
             self._finished(window.end)
         elif window.end > self._done and (self._last is None or window.end > self._last.window.end):
@@ -383,9 +388,19 @@ class Core:
         return _Due(Window(start, end, False), end, first, True)
 
     def _with_context(self, start: int, begin: int, end: int) -> int:
-        # Further back, at the first committed word that is not too far from the end; never across a gap.
-        starts = [word.start - _BEFORE_WORD for word in self._said]
-        return min([start, *(at for at in starts if at >= max(begin, end - _CONTEXT, self._hearing.oldest + STEP))])
+        # Further back, where the window before began, as long as that is not too far. Then at the best place among what is committed: in
+        # a pause, or after a sentence. Never across a gap, nor across the silence that ended an utterance: there the recogniser stops.
+        floor = max(begin, self._done - _LEAD if self._done else 0, self._hearing.oldest + STEP)
+        if floor <= self._left <= start and end - self._left <= _CONTEXT:
+            return self._left
+        best, found = 0.0, start
+        for before, word in itertools.pairwise(self._said):
+            at = max((before.end + word.start) // 2, word.start - _LEAD)
+            if max(floor, end - _CONTEXT_AGAIN) <= at <= start:
+                worth = min(seconds(word.start - before.end), _LONG_PAUSE_S) + _STOPS.get(before.text[-1:], 0.0)
+                if worth >= best:
+                    best, found = worth, at
+        return found
 
     def _speech(self, span: Span, least: float) -> np.ndarray:
         # Samples where judgements of a span begin that are at least so probable.
