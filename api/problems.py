@@ -120,7 +120,7 @@ PROBLEMS: dict[str, Entry] = {
     "unanswered": Entry(503, "Not answered in time", "The connection could not be prepared. Try again in a moment.", retry_after_s=2),
     "no-call": Entry(404, "No such call", "There is no such call. It may have ended; offer a new one to its session."),
     "no-ice-restart": Entry(422, "No ICE restart", "A call is not moved to another network. Offer a new one; the session goes on."),
-    "match-required": Entry(428, "If-Match required", "Send the ETag of the call as If-Match, as it came with the answer."),
+    "match-required": Entry(428, "If-Match required", "Send the ETag of the call as If-Match: it came with the answer."),
     "match-failed": Entry(412, "Another ETag", "The call has the ETag {etag}. Send it as If-Match."),
     # connections that stay open
     "not-a-websocket": Entry(

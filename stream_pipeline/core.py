@@ -8,6 +8,7 @@ taken for final, and nothing is recognised twice.
 """
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -20,11 +21,12 @@ from recognition.vad import WINDOW
 from speech import syllables
 from speech.agreement import LONGEST_S as _HEARD_AGAIN_S
 from speech.agreement import Agreement, Hypothesis, TranscriptDelta, Window
-from speech.audio import HOP, RATE_HZ, AudioBlock, Span, State, seconds
+from speech.audio import HOP, RATE_HZ, AudioBlock, Floats, Span, State, seconds
 from speech.cues import Cues
 from speech.filled_pauses import candidates
 from speech.live import Live, LiveMetrics
 from speech.pauses import silences
+from speech.pitch import DELAY
 from speech.words import Word
 from stream_pipeline.asking import Answer, Ask, Said
 from stream_pipeline.hearing import STEP, Hearing
@@ -48,6 +50,7 @@ _FEWEST_FINAL, _FEWEST_NEW, _FEWEST_PAUSED = 2, 3, 6  # judgements of 32 ms
 _UNHEARD_GAP = 3 * RATE_HZ // 10  # no window spans a longer loss
 _NOTHING_IN = 5 * RATE_HZ // 2  # of sound in which no word was found, that is tried again with what follows
 _AROUND = RATE_HZ // 5  # judgements to either side of a window
+_PITCH_LATE = DELAY * HOP  # what is drawn of pitch lies so far back
 _CLOSURE = 6 * HOP  # 60 ms, the shortest silence that helps to place a word
 
 _SURE_LANGUAGE, _LANGUAGE_S = 0.7, 2.0
@@ -315,6 +318,9 @@ class Core:
         t_ms = ten.at * 1000 // RATE_HZ
         data: dict[str, Any] = {"seq": ten.seq, "at": ten.at, "degraded": ten.degraded, **_shown(ten)}
         data["windows"] = {"3": _shown(three), "30": _shown(thirty)}
+        drawn = Span(self._hearing.end - STEP, self._hearing.end)
+        data["levels_dbfs"] = _thinned(self._live.frames(drawn).level_dbfs)
+        data["pitch_hz"] = _thinned(self._live.frames(Span(max(0, drawn.start - _PITCH_LATE), drawn.end - _PITCH_LATE)).f0_hz)
         if whole or self._hearing.end % RATE_HZ == 0:
             data["session"] = _shown(self._live.whole())
         said = [Said("metrics", t_ms, data)]
@@ -421,6 +427,11 @@ def _covers(window: Window, due: _Due) -> bool:
 def _inside(spans: Iterable[Span], window: Window) -> tuple[Span, ...]:
     cut = (Span(max(span.start, window.start), min(span.end, window.end)) for span in spans)
     return tuple(span for span in cut if span.end > span.start)
+
+
+def _thinned(values: Floats) -> list[float | None]:
+    # Every second hop, the last one included: what a picture needs.
+    return [round(value, 1) if math.isfinite(value) else None for value in values[1::2].tolist()]
 
 
 def _shown_s(samples: int) -> float:

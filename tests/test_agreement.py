@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speech.agreement import BOUND_S, EDGE_S, LONGEST_S, Agreement, Hypothesis, TranscriptDelta, Window
-from speech.audio import RATE_HZ
+from speech.agreement import AFTER_S, BOUND_S, EDGE_S, LONGEST_S, Agreement, Hypothesis, TranscriptDelta, Window
+from speech.audio import RATE_HZ, seconds
 from speech.loops import before_loop, repetitive
 from speech.words import Word
 from tests.samples import samples
@@ -165,12 +165,21 @@ def test_the_same_words_elsewhere_are_no_second_witness() -> None:
     assert delta.committed == ()
 
 
+def test_words_that_agree_wait_for_some_sound_after_them() -> None:
+    agreement = Agreement()
+    agreement.take(heard(0, 1.6, HELLO, WORLD), samples(1.6))
+    soon = seconds(HELLO.end) + AFTER_S
+    assert agreement.take(heard(0, soon - 0.01, HELLO, WORLD), samples(soon)).committed == ()
+    assert texts(agreement.take(heard(0, soon, HELLO, WORLD), samples(soon)).committed) == ["Hello"]
+
+
 def test_a_word_that_a_cut_may_have_clipped_is_never_committed() -> None:
     agreement = Agreement()
     for end_s in (1.32, 1.34, 1.36, 1.30 + EDGE_S - 0.01):
         delta = agreement.take(heard(0, end_s, HELLO, WORLD), samples(end_s))
         assert "world." not in texts(delta.committed)
-    assert agreement.advance(samples(9)) == TranscriptDelta((), (), samples(1.30 + EDGE_S - 0.01))  # withdrawn when its time is up
+    delta = agreement.advance(samples(9))
+    assert (texts(delta.committed), delta.tentative) == (["Hello"], ())  # withdrawn when its time is up
     assert texts(agreement.take(heard(0, 9, HELLO, WORLD), samples(9)).committed) == ["world."]  # heard whole at last: no need to wait
 
 
