@@ -161,6 +161,7 @@ class Room:
                 self.analysis.put(one)
             else:
                 self.recorder.fill(one.start, one.pcm)
+                self.analysis.filled(one.start, one.start + one.pcm.size)
         if len(self.recorder.given_up) > self._given_up:
             self._given_up = len(self.recorder.given_up)
             self.analysis.say({"unrecorded": spans_s(self.recorder.given_up)})

@@ -59,7 +59,7 @@ def _assets() -> Mapping[str, Asset]:
 @cache
 def _manifest() -> Mapping[str, Mapping[str, str]]:
     if not MANIFEST.exists():
-        raise Refused("not-ready", what="the pages are not built; run `make web`")
+        raise Refused("not-ready", what="the pages are not built; run `make run`")
     built: Mapping[str, Mapping[str, str]] = json.loads(MANIFEST.read_text(encoding="utf-8"))
     return built
 

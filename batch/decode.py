@@ -4,13 +4,11 @@ import errno
 import hashlib
 import io
 import os
-import re
 import stat
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from batch.timeline import Timeline
+from speech import losses
 from speech.analysis import AudioFacts
 from speech.audio import HOP, RATE_HZ, Floats, Span, seconds
 from speech.errors import Problem, printable, sentence
@@ -44,7 +43,6 @@ RAIL = 0.999
 WAV_LEFT_OPEN = 0x7FFFF000  # from here on a size is one that a program writes when it does not know
 CLIPPED_SHARE = 1e-4
 OVERSHOOT = 1.5  # codecs exceed full scale by some decibels where the original was clipped; beyond that the file was never scaled
-LOST = "ELOCUTE_LOST"  # a tag of our own live recordings: what of them is no sound but lost, "start-end start-end ..." in samples
 ABSURD = 2.0**32  # beyond any integer scale: not a sample
 BAD_READS = 100  # after so many failed reads in a row the rest of the file is given up
 
@@ -267,7 +265,7 @@ class _Pass:
         chosen = (default or list(streams))[0]
         self.streams, self.stream = len(streams), list(streams).index(chosen) + 1
         self.container_name = container.format.name
-        self._said_lost.extend(_spans(container.metadata.get(LOST, "")))
+        self._said_lost.extend(losses.lost_of(container.metadata.get(losses.TAG, "")))
         if chosen.codec_context is None:
             raise Problem("unknown-codec", path=self.path, codec="something unknown")
         self.codec = chosen.codec_context.codec.canonical_name
@@ -525,14 +523,6 @@ class _Pass:
     def _write(self, frames: list[AudioFrame]) -> None:
         for frame in filter(None, frames):  # a resampler with nothing to do hands back the None of its flush
             self.signal.append(frame.to_ndarray()[0].astype(np.float32, copy=False))
-
-
-def _spans(tag: str) -> list[Span]:
-    """What the tag LOST says; nothing where it cannot be ours."""
-    if not re.fullmatch(r"\d{1,12}-\d{1,12}( \d{1,12}-\d{1,12})*", tag):
-        return []
-    spans = [Span(int(start), int(end)) for start, _, end in (each.partition("-") for each in tag.split(" "))]
-    return spans if all(span.start < span.end for span in spans) and all(a.end < b.start for a, b in pairwise(spans)) else []
 
 
 def _voices(covariance: NDArray[np.float64]) -> tuple[int, ...]:

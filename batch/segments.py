@@ -11,8 +11,8 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
-from batch.decode import LOST
 from engines.blobs import Blobs
+from speech import losses
 from speech.audio import RATE_HZ, Span
 from speech.errors import Problem
 
@@ -23,7 +23,7 @@ Samples16 = NDArray[np.int16]
 
 
 async def join(blobs: Blobs, prefix: str, path: Path) -> None:
-    """Write the recording as FLAC with zeros where sound was lost, and the tag LOST that says where. Raises Problem where there is none.
+    """Write the recording as FLAC with zeros where sound was lost, and the tag of speech/losses.py. Raises Problem where there is none.
 
     prefix: the folder of the segments. Memory is that of the sound, 115 MB an hour.
     """
@@ -48,11 +48,11 @@ class Sound:
     def add(self, start: int, content: bytes) -> None:
         """The sound of one segment in its place; what lies there already stays where the segment has none."""
         with av.open(io.BytesIO(content), "r") as file:
-            lost = file.metadata.get(LOST, "")
+            lost = losses.lost_of(file.metadata.get(losses.TAG, ""))
             pcm = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
         self._grow(start + pcm.size)
         come = 0
-        for hole in [*(Span(*map(int, each.split("-"))) for each in lost.split()), Span(pcm.size, pcm.size)]:
+        for hole in [*lost, Span(pcm.size, pcm.size)]:
             if hole.start > come:
                 self._pcm[start + come : start + hole.start] = pcm[come : hole.start]
                 self._there.append(Span(start + come, start + hole.start))
@@ -72,7 +72,7 @@ class Sound:
         """As one FLAC file."""
         with av.open(str(path), "w", format="flac") as container:
             if lost := self.lost():
-                container.metadata[LOST] = " ".join(f"{span.start}-{span.end}" for span in lost)
+                container.metadata[losses.TAG] = losses.tag_of(lost)
             stream = container.add_stream("flac", rate=RATE_HZ, layout="mono", format="s16")
             for block in self._blocks():
                 frame = AudioFrame.from_ndarray(block[np.newaxis], format="s16", layout="mono")

@@ -1,7 +1,7 @@
 """The sockets of a connection: on which addresses and ports it listens, and a shortcut for its sound.
 
 aioice binds any port, and waits up to 5 s for STUN. So the candidates are gathered here, in its place: it then believes to have done so.
-This is the one place that sets its private parts (tests/test_peer.py pins them to its version).
+This is the one place that sets its private parts (tests/test_receiver.py pins them to its version).
 """
 
 import asyncio

@@ -62,16 +62,18 @@ def _speed(text: str) -> float:
 def _replay(file: Path, speed: float | None, schedule: Path | None, language: str | None) -> int:
     settings = read_settings()
     logged = _logged(schedule) if schedule is not None else None
-    pcm = _sound(file)
+    pcm, lost = _sound(file)
     model = models.asr_model(settings)
     from recognition.whisper import Recogniser  # only now: what is wrong so far is said at once
     from stream_pipeline.core import prepare
     from stream_pipeline.recognise import recognise
-    from stream_pipeline.replay import blocks_of, replay
+    from stream_pipeline.replay import blocks_of, lost_live, replay
 
     recogniser = Recogniser(model, models.placement(settings), 1)
     prepare()
-    blocks = blocks_of(pcm) if speed is None else _paced(blocks_of(pcm), speed, time.monotonic, time.sleep)
+    blocks = blocks_of(pcm, lost_live(lost, logged or ()))
+    if speed is not None:
+        blocks = _paced(blocks, speed, time.monotonic, time.sleep)
     said = replay(blocks, lambda ask: recognise(recogniser, [ask])[0], logged, language=language)
     for number, event in enumerate(said, 1):
         line = {"v": 1, "seq": number, "session": "replay", "stream": event.stream, "t_ms": event.t_ms, "data": event.data}
@@ -83,7 +85,7 @@ def _sound(file: Path) -> Any:
     from stream_pipeline.replay import decoded
 
     try:
-        pcm = decoded(file)
+        pcm, lost = decoded(file)
     except FileNotFoundError as error:
         raise Problem("not-found", path=file) from error
     except PermissionError as error:
@@ -92,7 +94,7 @@ def _sound(file: Path) -> Any:
         raise Problem("not-audio", path=file) from error
     if pcm.size == 0:
         raise Problem("not-decodable", path=file)
-    return pcm
+    return pcm, lost
 
 
 def _logged(schedule: Path) -> list[dict[str, Any]]:

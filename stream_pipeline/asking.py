@@ -1,11 +1,13 @@
 """What a live session asks of the recogniser, what it is answered, and what it says."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from speech.agreement import Window
 from speech.audio import Floats, Span
 from speech.words import Word
+
+STRIDE_S: Final = 0.8  # of speech between two windows, while nothing is shed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

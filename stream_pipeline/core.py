@@ -28,10 +28,9 @@ from speech.live import Live, LiveMetrics
 from speech.pauses import silences
 from speech.pitch import DELAY
 from speech.words import Word
-from stream_pipeline.asking import Answer, Ask, Said
+from stream_pipeline.asking import STRIDE_S, Answer, Ask, Said
 from stream_pipeline.hearing import STEP, Hearing
 
-STRIDE_S: Final = 1.0  # of speech between two windows, while nothing is shed
 LONGEST_S: Final = _HEARD_AGAIN_S  # a window at most
 
 _FIRST_S = 0.8  # of an utterance, before its first window

@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from math import ceil
 
+from stream_pipeline.asking import STRIDE_S
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -17,7 +19,7 @@ class Pace:
     degraded: str | None  # what was shed, in words
 
 
-_STRIDES_S = (0.8, 1.0, 1.25, 1.6, 2.0, 2.5, 3.0)  # each relieves by a fifth, less than what lies between _BUSY and _IDLE
+_STRIDES_S = (STRIDE_S, 1.0, 1.25, 1.6, 2.0, 2.5, 3.0)  # each relieves by a fifth, less than what lies between _BUSY and _IDLE
 _WINDOWS_S = (12.0, 10.0, 8.0)
 _PACES = (
     Pace(_STRIDES_S[0], _WINDOWS_S[0], None),
@@ -90,6 +92,8 @@ class Load:
         if strain and now - self._changed >= _SHED_S:
             self._step(min(self._level + 1, len(_PACES) - 1), now)
         eased = int((now - max(self._strained, self._changed)) / _EASE_S) if self._level else 0
+        if not (self._batches or self._running or oldest_s):  # as long as is measured nothing was asked: what was is over
+            eased = self._level
         if eased:
             self._step(max(0, self._level - eased), now)
         return _PACES[self._level]

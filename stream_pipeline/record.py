@@ -1,7 +1,7 @@
 """The recording of a live session: segments of a few seconds, each durable by itself, so that a killed process loses only the last.
 
 A segment is a FLAC file of 16 kHz mono, named after its first sample: exactly the samples that were heard, which lie on the 16-bit grid.
-What was lost is zero in it, and a tag says where, as batch/decode.py reads it; a longer gap ends a segment. Sound that came late is in
+What was lost is zero in it, and a tag says where, as speech/losses.py has it; a longer gap ends a segment. Sound that came late is in
 segments of its own, that overlap what was lost in others. batch/segments.py puts them together.
 """
 
@@ -17,13 +17,13 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
+from speech import losses
 from speech.audio import RATE_HZ, AudioBlock, Floats, Span, seconds
 from stream_pipeline.errors import Away
 
 LONGEST = 4 * RATE_HZ  # samples of one segment: with the time to store it, less than 5 s are lost with the process
 LONGEST_GAP = RATE_HZ  # samples of a gap inside a segment: single packets, not a connection that broke
 WAITING = 32  # segments to be stored, two minutes in 4 MB; the store is away if there are more, and the newest is given up
-LOST = "ELOCUTE_LOST"  # the tag: "start-end start-end ..." in samples of the file
 _PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0)  # between two tries to store one; the last again and again
 
 Samples16 = NDArray[np.int16]
@@ -133,17 +133,17 @@ class Recorder:
 def encoded(segment: Segment) -> bytes:
     """The file. 3 ms for 4 s of sound."""
     pcm = np.zeros(segment.end - segment.start, np.int16)
-    lost: list[str] = []
+    lost: list[Span] = []
     come = segment.start
     for start, piece in segment.pieces:
         if start > come:
-            lost.append(f"{come - segment.start}-{start - segment.start}")
+            lost.append(Span(come - segment.start, start - segment.start))
         pcm[start - segment.start : start - segment.start + piece.size] = piece
         come = start + piece.size
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as container:
         if lost:
-            container.metadata[LOST] = " ".join(lost)
+            container.metadata[losses.TAG] = losses.tag_of(lost)
         stream = container.add_stream("flac", rate=RATE_HZ, layout="mono", format="s16")
         frame = AudioFrame.from_ndarray(pcm[np.newaxis], format="s16", layout="mono")
         frame.sample_rate = RATE_HZ

@@ -10,10 +10,11 @@ from typing import Any, Final
 import av
 import numpy as np
 
+from speech import losses
 from speech.agreement import Window
-from speech.audio import RATE_HZ, AudioBlock, Floats
-from stream_pipeline.asking import Answer, Ask, Said
-from stream_pipeline.core import STRIDE_S, Core
+from speech.audio import RATE_HZ, AudioBlock, Floats, Span
+from stream_pipeline.asking import STRIDE_S, Answer, Ask, Said
+from stream_pipeline.core import Core
 
 DELAY_S: Final = 0.4  # from the question to the answer, in the ideal schedule: what a window takes on an idle core
 
@@ -65,7 +66,7 @@ def replay(
 
 def _scheduled(core: Core, blocks: Iterable[AudioBlock], answer: Answering, schedule: Sequence[dict[str, Any]]) -> Iterator[Said]:
     asked: dict[int, tuple[Ask, Answer]] = {}  # by number in the schedule; as many as were outstanding
-    entries = deque(enumerate(schedule))
+    entries = deque((number, entry) for number, entry in enumerate(schedule) if "filled" not in entry)
     questions = deque(sorted((entry["asked_at"], number) for number, entry in entries if "asked_at" in entry))
 
     def put(closed: bool) -> None:
@@ -95,20 +96,37 @@ def _scheduled(core: Core, blocks: Iterable[AudioBlock], answer: Answering, sche
     yield from core.finish()
 
 
-def blocks_of(pcm: Floats, session: str = "replay") -> Iterator[AudioBlock]:
-    """A signal, (n,) at 16 kHz in [-1, 1], as it would come in; the last block is filled up with zeros."""
-    for start in range(0, pcm.size, _BLOCK):
-        part = pcm[start : start + _BLOCK]
-        yield AudioBlock(session, start, np.pad(part, (0, _BLOCK - part.size)), 0, start / RATE_HZ)
+def blocks_of(pcm: Floats, lost: Sequence[Span] = (), session: str = "replay") -> Iterator[AudioBlock]:
+    """A signal, (n,) at 16 kHz in [-1, 1], as it would come in without what is lost, in order; a last block is filled up with zeros."""
+    came = 0
+    begins = [0, *(span.end for span in lost)]
+    ends = [*(span.start for span in lost), pcm.size]
+    for begin, end in zip(begins, ends, strict=True):
+        for start in range(begin, end, _BLOCK):
+            part = pcm[start : min(start + _BLOCK, end)]
+            yield AudioBlock(session, start, np.pad(part, (0, _BLOCK - part.size)), start - came, start / RATE_HZ)
+            came = start + _BLOCK
 
 
-def decoded(path: Path) -> Floats:
-    """The sound of a file, 16 kHz mono on the 16-bit grid, as a live session gets it. Raises av.FFmpegError, OSError."""
+def decoded(path: Path) -> tuple[Floats, list[Span]]:
+    """The sound of a file, 16 kHz mono on the 16-bit grid, as a live session gets it; and what of it was lost. av.FFmpegError, OSError."""
     parts: list[Floats] = []
     with av.open(str(path)) as container:
+        lost = losses.lost_of(container.metadata.get(losses.TAG, ""))
         resampler = av.AudioResampler("fltp", "mono", RATE_HZ, options=_RESAMPLER)
         for frame in container.decode(audio=0):
             parts += [block.to_ndarray()[0] for block in resampler.resample(frame)]
         parts += [block.to_ndarray()[0] for block in resampler.resample(None)]
     pcm = np.concatenate(parts) if parts else np.empty(0, np.float32)
-    return np.clip(np.round(pcm * 32768), -32768, 32767).astype(np.float32) / np.float32(32768)
+    return np.clip(np.round(pcm * 32768), -32768, 32767).astype(np.float32) / np.float32(32768), lost
+
+
+def lost_live(lost: Sequence[Span], schedule: Sequence[dict[str, Any]]) -> list[Span]:
+    """What was lost when a session was heard: also what came when it was too late for that, as its schedule says."""
+    spans = sorted([*lost, *(Span(*entry["filled"]) for entry in schedule if "filled" in entry)], key=lambda span: span.start)
+    joined: list[Span] = []
+    for span in spans:
+        if joined and span.start <= joined[-1].end:
+            span = Span(joined[-1].start, max(joined.pop().end, span.end))
+        joined.append(span)
+    return joined

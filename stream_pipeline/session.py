@@ -63,6 +63,10 @@ class Session:
         self._come = block.start + block.pcm.size
         self._news.set()
 
+    def filled(self, start: int, end: int) -> None:
+        """Sound came that was lost to hearing: it is in the recording, and whoever replays that must know."""
+        self.schedule.append({"filled": [start, end]})
+
     def say(self, data: dict[str, Any]) -> None:
         """Say a state of the session, after what was said already. Never waits."""
         self._outbox.add([Said("state", round(1000 * self.heard / RATE_HZ), data)])

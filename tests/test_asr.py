@@ -347,7 +347,9 @@ def test_the_pace_comes_back_by_itself_even_when_nothing_is_asked() -> None:
     load = Load(1)
     busy(load, 0, 40, 1.0, 0.0)
     assert load.pace(0.0, 45).degraded is not None
-    assert load.pace(0.0, 200).degraded is None
+    assert load.pace(0.0, 51).degraded is None
+    busy(load, 60, 40, 1.0, 0.0)
+    assert not load.full(0.0, 111)
 
 
 def test_waits_alone_shed_nothing() -> None:

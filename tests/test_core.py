@@ -36,7 +36,7 @@ def run() -> tuple[Core, list[Said], list[Ask]]:
         asks.append(ask)
         return talks.answer(ask)
 
-    return core, list(replay(talks.blocks(talks.talk()), answer, core=core)), asks
+    return core, list(replay(talks.blocks(talks.talk()), answer, stride_s=1.0, core=core)), asks
 
 
 def of(said: Sequence[Said], stream: str) -> list[Said]:

@@ -203,7 +203,8 @@ def test_a_refused_start_is_told_and_leaves_nothing_behind(beeping: Browser, ser
     page = beeping.new_page()
     page.route(re.compile("/offer$"), lambda route: route.fulfill(status=503, content_type="application/problem+json", json=busy))
     page.goto(f"{server.url}/practice")
-    page.get_by_role("button", name="Start recording").click()
+    with page.expect_response(lambda response: response.request.method == "DELETE"):
+        page.get_by_role("button", name="Start recording").click()
     expect(page.locator(".trouble")).to_have_text(busy["detail"])
     expect(page.get_by_role("button", name="Start recording")).to_be_enabled()
     assert page.url == f"{server.url}/practice"

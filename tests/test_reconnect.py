@@ -84,16 +84,19 @@ def recorded(server: Running, page: Page, folder: Path) -> tuple[Floats, float]:
 
 
 def places(pcm: Floats) -> list[float]:
-    """For each second of the recording where in the reading, which is repeated, it was said; in seconds, less its own place."""
-    twice = np.tile(recording(), 2)
+    """For each second of the recording where in the reading, which is repeated, it was said; in seconds from where the median has it."""
+    twice, once_s = np.tile(recording(), 2), recording().size / RATE_HZ
+    power = np.cumsum(np.pad(twice.astype(np.float64) ** 2, (1, 0)))
+    loud = np.sqrt(power[RATE_HZ:] - power[:-RATE_HZ]) + 0.1  # else a louder place is likelier than the right one
     found = []
     for start in range(0, pcm.size - RATE_HZ, RATE_HZ):
         piece = pcm[start : start + RATE_HZ]
         if np.sqrt(np.mean(piece**2)) < 0.002:
             continue  # a pause is anywhere
-        at = int(np.argmax(correlate(twice, piece, "valid", "fft")))
-        found.append(((at - start) / RATE_HZ) % (recording().size / RATE_HZ))
-    return found
+        at = int(np.argmax(correlate(twice, piece, "valid", "fft") / loud))
+        found.append((at - start) / RATE_HZ)
+    usual = np.median(np.mod(found, once_s))
+    return [(at - usual + once_s / 2) % once_s - once_s / 2 for at in found]
 
 
 def test_a_cut_of_webrtc_leaves_no_hole(reading: Browser, server: Running, network: Relay, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batch.decode import Recording, _spans, decode
+from batch.decode import Recording, decode
 from batch.segments import join
 from engines.blob_files import FileBlobs
 from engines.blobs import Blobs
 from speech.audio import RATE_HZ, AudioBlock, Floats, Span
 from speech.errors import PROBLEMS, Problem
+from speech.losses import lost_of
 from stream_pipeline.errors import Away
 from stream_pipeline.record import LONGEST, WAITING, Recorder
 from tests.servers import ROOT
@@ -154,9 +155,9 @@ def test_nothing_recorded_is_said(tmp_path: Path) -> None:
 
 
 def test_what_a_file_says_is_lost_is_only_believed_where_it_can_be_ours() -> None:
-    assert _spans("10-20 30-40") == [Span(10, 20), Span(30, 40)]
+    assert lost_of("10-20 30-40") == [Span(10, 20), Span(30, 40)]
     for other in ("", "yes", "10-20,30-40", "20-10", "10-20 20-30", "10-20 5-8", "-5-10", "1-9999999999999"):
-        assert _spans(other) == []
+        assert lost_of(other) == []
 
 
 KILLED = """

@@ -17,7 +17,7 @@ from speech.audio import RATE_HZ, AudioBlock, Span
 from stream_pipeline.asking import Answer, Ask, Said
 from stream_pipeline.core import Core, prepare
 from stream_pipeline.recognise import recognise
-from stream_pipeline.replay import blocks_of, decoded, replay
+from stream_pipeline.replay import blocks_of, decoded, lost_live, replay
 from tests import talks
 from tests.samples import recording, samples
 
@@ -81,6 +81,19 @@ def test_however_late_the_answers_words_stay_as_they_were_committed_and_in_order
     assert len(set(names)) == len(names)
 
 
+def test_a_recording_says_what_was_lost_to_hearing_and_what_came_too_late_for_it() -> None:
+    blocks = broken(1)
+    said, schedule, _ = wild(1, blocks)
+    pcm = np.zeros(blocks[-1].start + blocks[-1].pcm.size, np.float32)
+    lost = [Span(block.start - block.lost, block.start) for block in blocks if block.lost]
+    for block in blocks:
+        pcm[block.start : block.start + block.pcm.size] = block.pcm
+    came = lost.pop()  # the page had kept it, and sent it later
+    pcm[came.start : came.end] = talks.talk()[came.start : came.end]
+    schedule.insert(2, {"filled": [came.start, came.end]})
+    assert list(replay(blocks_of(pcm, lost_live(lost, schedule)), talks.answer, schedule)) == said
+
+
 def test_what_differs_in_a_schedule_differs_in_the_events() -> None:
     blocks = list(talks.blocks(talks.talk()[: samples(12)]))
     said, schedule, _ = wild(9, blocks)
@@ -125,7 +138,7 @@ def wav(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_the_command_prints_what_the_real_recogniser_hears(wav: Path, recogniser: Recogniser, tmp_path: Path) -> None:
     prepare()
     core = Core("replay", "en")
-    said = list(replay(blocks_of(decoded(wav)), lambda ask: recognise(recogniser, [ask])[0], core=core))
+    said = list(replay(blocks_of(decoded(wav)[0]), lambda ask: recognise(recogniser, [ask])[0], core=core))
     schedule = tmp_path / "schedule.jsonl"
     schedule.write_text("".join(json.dumps(entry) + "\n" for entry in core.schedule), encoding="utf-8")
     command = [
