@@ -140,7 +140,7 @@ PROBLEMS: dict[str, Entry] = {
     "not-heard": Entry(
         409, "Not heard any more", "Another connection speaks for this session now, or the session was ended. Look at its state."
     ),
-    "stopping": Entry(503, "The server stops", "The server stops. Connect again in a moment: what was said so far is kept.", retry_after_s=2),
+    "stopping": Entry(503, "The server stops", "The server stops. Connect again soon: what was said so far is kept.", retry_after_s=2),
     # the server
     "uploads-busy": Entry(503, "Busy", "Too many recordings are being received right now. Try again in a moment.", retry_after_s=5),
     "queue-full": Entry(
