@@ -126,7 +126,7 @@ PROBLEMS: dict[str, Entry] = {
     "not-a-websocket": Entry(
         426, "Not a WebSocket", "This address is for WebSockets. Open it with ws:// or wss://; a proxy must let them pass."
     ),
-    "bad-message": Entry(422, "Not what is expected", "The message does not fit: {reason}. {expected}"),
+    "bad-message": Entry(422, "Not what is expected", "The message does not fit: {reason}. {expected}."),
     "bad-subscription": Entry(
         400, "No such subscription", "{name} names no events. Write session:ID:STREAM, where STREAM is one of {streams} or *."
     ),

@@ -40,7 +40,7 @@ SPEED = 2.0  # at which it is heard
 BURST_S = 2.0  # that much may come at once: a hiccup of the line
 SILENT_S = 30.0
 LOADED_WITHIN_S = 8.0  # clients give a handshake up after 10
-EXPECTED = 'Send sound as binary messages, {"end": true} when all was said, or {"ping": 1}.'
+EXPECTED = 'Send sound as binary messages, {"end": true} when all was said, or {"ping": 1}'
 
 
 class Word(Struct, forbid_unknown_fields=True, frozen=True):

@@ -23,7 +23,7 @@ MOST_SESSIONS = 64  # of one connection
 MOST_NAMES = 512  # in one message
 MOST_CHARACTERS = 64 * 1024  # of one message
 MOST_SEQ = 2**53  # what every JSON reader can count to
-EXPECTED = 'Send a JSON object such as {"subscribe": ["session:ID:*"], "after": 0}, {"unsubscribe": ["session:ID:*"]} or {"ping": 1}.'
+EXPECTED = 'Send a JSON object such as {"subscribe": ["session:ID:*"], "after": 0}, {"unsubscribe": ["session:ID:*"]} or {"ping": 1}'
 
 
 class Wish(Struct, forbid_unknown_fields=True, frozen=True):
