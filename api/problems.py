@@ -130,11 +130,14 @@ PROBLEMS: dict[str, Entry] = {
     "bad-subscription": Entry(
         400, "No such subscription", "{name} names no events. Write session:ID:STREAM, where STREAM is one of {streams} or *."
     ),
-    "too-many-sessions": Entry(429, "Too many sessions", "One connection follows {most} sessions at most. Open another one."),
+    "too-many-sessions": Entry(400, "Too many sessions", "One connection follows {most} sessions at most. Open another one."),
     "sockets-busy": Entry(503, "Busy", "Too many connections are open. Close some, or try again later.", retry_after_s=5),
     "bad-sound": Entry(422, "Not the sound announced", "{reason}. See docs/protocol.md."),
     "too-fast": Entry(
-        429, "Too fast", "The sound is {ahead_s:.0f} s ahead of being heard. Send it in real time; upload what is recorded already."
+        429,
+        "Too fast",
+        "The sound is {ahead_s:.0f} s ahead of being heard. Send it in real time; upload what is recorded already.",
+        retry_after_s=30,
     ),
     "silent": Entry(408, "Nothing came", "Nothing came for {waited_s:.0f} s. Connect again and go on; the session waits for a minute."),
     "not-heard": Entry(
