@@ -28,7 +28,7 @@ TRIES = 10
 WARM_SHARE = 0.1  # of the time, until all buffers have their size
 CALM_S = 20.0  # for what ends a moment after the session
 SHOW_6 = {"show 6, memory": ("MiB an hour", 8.0)}
-SHOW_6_LEFT = {"tasks": 0.0, "threads": 0.0, "files": 4.0, "sockets": 4.0}  # pools of connections to the engines breathe
+SHOW_6_LEFT = {"tasks": 0.0, "threads": 0.0, "files": 0.0, "sockets": 0.0}
 
 
 def counts(server: Server, folder: Path) -> dict[str, int]:

@@ -43,14 +43,10 @@ def forward(to_s: float) -> None:
 
 async def until(condition: Any) -> None:
     """Let the loop run until something holds, in real time: what is waited for takes no time, or never comes."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, asyncio.SelectorEventLoop)
     for _ in range(20_000):
         if condition():
             return
-        await asyncio.sleep(0.0)
-        if loop._ready == [] or _ % 50 == 49:  # type: ignore[attr-defined]
-            await asyncio.sleep(0.0005)
+        await asyncio.sleep(0.0005)
     raise AssertionError("it never came")
 
 
