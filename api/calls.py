@@ -8,7 +8,6 @@ import asyncio
 import importlib
 import logging
 import re
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
@@ -53,10 +52,18 @@ _CODES: dict[type[RtcError], str] = {
 
 
 class Description(Struct, forbid_unknown_fields=True):
-    """An offer or an answer, as browsers have it."""
+    """An offer, as browsers have it."""
 
     sdp: str
     type: str
+
+
+class Answer(Struct):
+    """The same, and what the state event `replaced` calls this connection."""
+
+    sdp: str
+    type: str
+    connection: str
 
 
 class Call:
@@ -64,12 +71,12 @@ class Call:
 
     def __init__(self, session: UUID, peer: "Peer", room: "Room") -> None:
         self.session = session
-        self.id = secrets.token_urlsafe(12)
         self.peer = peer
         self.room = room
         self.etag = f'"{peer.ufrag}"'
         self.telling: set[asyncio.Task[None]] = set()
         self.line: Line = room.attach(self._replaced)
+        self.id = self.line.id
 
     def deliver(self, taken: Sequence[Taken]) -> None:
         """Sound for the room."""
@@ -188,12 +195,12 @@ async def ice(request: Request) -> Response:
 
 
 async def offer(request: Request) -> Response:
-    """POST /v1/sessions/{id}/offer: {sdp, type} in, {sdp, type} out."""
+    """POST /v1/sessions/{id}/offer: {sdp, type} in, {sdp, type, connection} out."""
     given, _ = await bodies.json_body(request, Description)
     if given.type != "offer":
         raise Refused("invalid", reason="type must be offer")
     call = await request.state["calls"].begin(request, views.session_id(request), given.sdp)
-    return views.answer(Description(call.peer.answer, "answer"))
+    return views.answer(Answer(call.peer.answer, "answer", call.id))
 
 
 async def whip(request: Request) -> Response:

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
@@ -71,6 +72,7 @@ log = logging.getLogger("live")
 class Line:
     """One connection of a room. Only the newest one is heard."""
 
+    id: str  # as events and its own client call it
     close: Callable[[], None]  # called when another connection takes over, or the session ends
 
 
@@ -100,7 +102,7 @@ class Room:
         """A connection speaks from now on; the one before it gets its `close()` called. Raises Refused when the session has ended."""
         if self.why is not None:
             raise Refused("wrong-state", state="processing", what="joined", instead="Begin a new one.")
-        before, self._line = self._line, Line(close)
+        before, self._line = self._line, Line(secrets.token_urlsafe(12), close)
         if self._leaving is not None:
             self._leaving.cancel()
             self._leaving = None
@@ -108,6 +110,7 @@ class Room:
             self._left = False
             self.analysis.say({"session": "live"})
         if before is not None:
+            self.analysis.say({"replaced": before.id})
             before.close()
         return self._line
 
@@ -203,6 +206,7 @@ class Live:
         self._recognise = recognise
         self._most = most
         self._server = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._alone = settings.database_url is None  # the store is in our data folder, which one server can hold (engines/embedded.py)
         self._joining = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -330,7 +334,7 @@ class Live:
                 ours = [room for room in self.rooms.values() if room.org == org]
                 try:
                     async with self._db.tenant(org) as tx:
-                        kept = await db_sessions.stay_live(tx, self._server)
+                        kept = await db_sessions.stay_live(tx, self._server, [room.session for room in ours])
                 except StoreError as error:
                     log.warning("no sign of life stored: %s", error)
                     continue
@@ -345,7 +349,7 @@ class Live:
         while True:
             try:
                 async with self._db.tenant(self._org) as tx:
-                    abandoned = await db_sessions.abandoned(tx, LEASE_S)
+                    abandoned = await db_sessions.abandoned(tx, LEASE_S, only=self._server if self._alone else None)
                 for session in abandoned:
                     if session not in self.rooms:
                         log.warning("the server of session %s has gone: the session is ended", session)
@@ -365,9 +369,12 @@ class Live:
                 await room.over.wait()
                 room.analysis.end()
                 room.recorder.finish()
-                if room.why in ("taken", "stopping"):
-                    analysing.cancel()
-                await asyncio.wait([analysing])  # which has limits of its own
+                if room.why != "taken":  # analysing has limits of its own, but a server that stops has less time
+                    stopping = tasks.create_task(self._stopping.wait(), name=f"stopping {room.session}")
+                    await asyncio.wait([analysing, stopping], return_when=asyncio.FIRST_COMPLETED)
+                    stopping.cancel()
+                analysing.cancel()
+                await asyncio.wait([analysing])
                 if room.why != "taken":
                     await asyncio.wait([recording], timeout=RECORD_WITHIN_S)
                 for task in (logging_, recording):

@@ -103,9 +103,10 @@ PROBLEMS: dict[str, Entry] = {
     # live
     "busy": Entry(503, "Busy", "Too many people are speaking here right now. Try again in a moment.", retry_after_s=10),
     "live-elsewhere": Entry(
-        409,
-        "Live already",
-        "Another server has this session live, or had it until it stopped. Wait some seconds and look at its state, or begin a new one.",
+        503,
+        "Live elsewhere",
+        "Another server has this session live, or had it until it died. Try again in some seconds: a dead one's session is ended by then.",
+        retry_after_s=5,
     ),
     "live-loading": Entry(503, "Still loading", "The recogniser is still being loaded. Try again in a moment.", retry_after_s=5),
     "live-unavailable": Entry(

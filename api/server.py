@@ -40,7 +40,7 @@ CODES = {signal.SIGTERM: EXIT_OK, signal.SIGINT: EXIT_INTERRUPTED}
 def run(settings: Settings, listening: socket.socket, *, worker: bool, imports_s: float) -> int:
     """Serve until SIGTERM or Ctrl-C; the exit code. A second signal hurries. Raises Problem when it cannot be started."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
-    for noisy in ("nats", "botocore", "aiobotocore", "uvicorn"):
+    for noisy in ("nats", "botocore", "aiobotocore", "uvicorn", "aioice"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     stopping = Stopping()
     try:
@@ -161,23 +161,28 @@ async def _serve(settings: Settings, listening: socket.socket, worker: Worker | 
 
                 server = Listener(configured(app.create(state)), ready)
 
-                def gently() -> None:
-                    log.info("stopping")
-                    state["closing"].set()
-                    server.should_exit = True
-
-                def at_once() -> None:
-                    log.warning("stopping at once")
-                    server.force_exit = True
-                    if worker is not None:
-                        worker.kill()
-
                 async with asyncio.TaskGroup() as tasks:
-                    stopping.watch(gently, at_once)
                     working = None if worker is None else tasks.create_task(worker.run(), name="worker")
+
+                    def rest() -> None:
+                        if working is not None and not working.cancelling():  # a second time it would wait for its child no more
+                            working.cancel()
+
+                    def gently() -> None:
+                        log.info("stopping")
+                        state["closing"].set()
+                        server.should_exit = True
+                        rest()  # what it is at takes seconds to hand back, in which requests end
+
+                    def at_once() -> None:
+                        log.warning("stopping at once")
+                        server.force_exit = True
+                        if worker is not None:
+                            worker.kill()
+
+                    stopping.watch(gently, at_once)
                     await server.serve([listening])
-                    if working is not None:
-                        working.cancel()
+                    rest()
     log.info("stopped")
 
 

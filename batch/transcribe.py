@@ -8,18 +8,14 @@ from itertools import chain, repeat
 import numpy as np
 
 from recognition.belief import believed, moved, with_fillers
+from recognition.mending import mended
 from recognition.second_opinion import second_opinion
 from recognition.whisper import Encoded, Piece, Recogniser
-from speech.audio import RATE_HZ, Floats, Span, seconds
-from speech.loops import repetitive
-from speech.windows import halves, stretches, uncovered
+from speech.audio import Floats, Span
+from speech.windows import stretches
 from speech.words import Heard, Transcript, Word
 
 _BATCH = 4  # windows decoded together: a token then costs a third, and eight save nothing more
-_AGAIN = round(0.8 * RATE_HZ)  # speech without words that is worth a second decoding
-_PART = RATE_HZ  # the shortest part of a window that is tried again on its own
-_LEAST_PAUSE = round(0.15 * RATE_HZ)
-_UNLIKELY = -1.0  # mean log probability per token below which a window is tried in two parts (Radford et al. 2022)
 
 
 def transcribe(
@@ -95,7 +91,8 @@ class _Job:
         for i, span in enumerate(spans):
             words: list[Word] = []
             extra: list[Word] = []
-            for piece in self._mended(Piece(span, encoded, i, decoded[i], moved(placed[i], span.start)), language):
+            whole = Piece(span, encoded, i, decoded[i], moved(placed[i], span.start))
+            for piece in mended(whole, lambda part: self._alone(part, language), self._probability, self._silences):
                 sure = believed(piece, self._probability, self._silences)
                 fillers = self._second_opinion(piece, sure) if language == "en" and sure else []
                 words += with_fillers(sure, fillers)
@@ -111,35 +108,6 @@ class _Job:
         encoded = self.encode([span])
         decoded = self._recogniser.decode(encoded, language)
         return Piece(span, encoded, 0, decoded[0], moved(self._recogniser.place(encoded, decoded, language)[0], span.start))
-
-    def _mended(self, piece: Piece, language: str) -> list[Piece]:
-        # A window that loops, is unlikely or leaves speech without words is tried in two parts, parted by its longest pause. Whisper ends
-        # early where it takes a pause for the end of what was said; with less to say it does not.
-        trouble = self._trouble(piece)
-        length = piece.span.end - piece.span.start
-        if not trouble or length < 2 * _PART:
-            return [piece]
-        at = self._pause(piece.span)
-        halved = (Span(piece.span.start, at), Span(at, piece.span.end))
-        parts = [part for span in halved for part in self._mended(self._alone(span, language), language)]
-        return parts if sum(map(self._trouble, parts)) < trouble else [piece]
-
-    def _trouble(self, piece: Piece) -> float:
-        # Seconds of a window that there is no good account of: all of it where the text loops or is unlikely, else speech without words.
-        words = [p.word for p in piece.placed]
-        if repetitive(" ".join(w.text for w in words)) or piece.decoded.log_probability < _UNLIKELY:
-            return seconds(piece.span.end - piece.span.start)
-        return sum(seconds(gap.end - gap.start) for gap in uncovered(piece.span, words, self._probability, _AGAIN))
-
-    def _pause(self, span: Span) -> int:
-        # The middle of the longest silence that leaves both sides something to say, or where speech is least likely.
-        inside = [
-            s for s in self._silences if s.start > span.start + _PART and s.end < span.end - _PART and s.end - s.start >= _LEAST_PAUSE
-        ]
-        if not inside:
-            return halves(span, self._probability, (span.end - span.start) * 2 // 3)[0].end
-        longest_silence = max(inside, key=lambda s: s.end - s.start)
-        return (longest_silence.start + longest_silence.end) // 2
 
     def _second_opinion(self, piece: Piece, words: dict[int, Word]) -> list[tuple[int, Word]]:
         written = [word for word in words.values() if word.kind == "filler"]

@@ -4,7 +4,8 @@
 committed words or numbers are too late or the server refuses; then half as many again come at once, and afterwards one. Prints tables,
 writes bench/results/capacity.json or capacity-without-asr.json, and exits with 1 where a bound is missed. Only what was said while all
 sessions spoke is counted. Callers are one process, whose CPU is given apart: on a small machine it takes from the server. No worker runs.
-With --without-asr there is no recogniser, and a profile says where the time of the event loop goes, by the function of ours at work.
+With --without-asr there is no recogniser, a profile says where the time of the event loop goes, by the function of ours at work, and bare
+aiortc (bench.served_bare) holds as many sessions as keep up: ours may cost half as much again as its.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from bench.corpus import Timed
 from bench.heard import Call, Clock, Plan, committed, degraded, latency_row, missed, wer
 from bench.live_server import Spoken, live_server, speak
 from bench.served import PROFILE
-from bench.server import Server
+from bench.server import Server, serving
 from bench.table import Row, keep, show
 from bench.talk import Talk, talk, write_wav
 
@@ -31,6 +32,7 @@ SETTLE_S = 5.0  # after the last arrival
 WORDS_S, METRICS_MS = 4.0, 200.0  # Shows 4 and 5: 95 % are no later
 FEWEST = 6  # Show 4
 SLOWER = 1.5  # Show 6: what counts as "keep their latency" and "back to normal", as a ratio
+MOST_RATIO = 1.5  # Show 5: of what a session takes to what bare aiortc does
 SHOWN_PLACES = 25
 LATENCY = ("refused", "p50 ms", "p95 ms", "p99 ms", "words", "shown p50 s", "shown p95 s", "commit p50 s", "commit p95 s", "caller ms")
 COST = ("WER %", "server cores", "core % a session", "callers, cores", "others, cores", "shed")
@@ -54,14 +56,26 @@ class Talks:
         return self._talks[key]
 
 
-def together(server: Server, talks: Talks, count: int, hold_s: float, stagger_s: float) -> tuple[Row, Spoken]:
+def planned(talks: Talks, count: int, hold_s: float, stagger_s: float) -> list[tuple[Plan, Talk]]:
     """So many sessions, one after the other, and all of them for `hold_s`."""
-    plans, truth, texts = [], dict[str, Sequence[Timed]](), dict[str, str]()
+    plans = []
     for number in range(count):
         path, said = talks.of(number, hold_s + SETTLE_S + stagger_s * (count - number))
-        plans.append(Plan(str(path), start_s=stagger_s * number, seed=number))
-        truth[str(path)], texts[str(path)] = said.words, said.text
-    spoken = speak(server, plans)
+        plans.append((Plan(str(path), start_s=stagger_s * number, seed=number), said))
+    return plans
+
+
+def all_spoke(calls: Sequence[Call]) -> tuple[float, float]:
+    """From when until when, monotonic."""
+    return max(call.left_s[0] for call in calls) + SETTLE_S, min(call.left_s[-1] for call in calls)
+
+
+def together(server: Server, talks: Talks, count: int, hold_s: float, stagger_s: float) -> tuple[Row, Spoken]:
+    """What `planned` plans: latency and cost."""
+    plans = planned(talks, count, hold_s, stagger_s)
+    truth: dict[str, Sequence[Timed]] = {plan.wav: said.words for plan, said in plans}
+    texts = {plan.wav: said.text for plan, said in plans}
+    spoken = speak(server, [plan for plan, _ in plans])
     calls = spoken.accepted()
     refusals = [call for call in spoken.calls if not call.came]
     row: dict[str, str | int | float | None] = {
@@ -70,8 +84,7 @@ def together(server: Server, talks: Talks, count: int, hold_s: float, stagger_s:
         "503, Retry-After": sum(call.status == 503 and call.retry_after_s is not None for call in refusals),
     }
     if calls:
-        from_s = max(call.left_s[0] for call in calls) + SETTLE_S
-        to_s = min(call.left_s[-1] for call in calls)
+        from_s, to_s = all_spoke(calls)
         cores = spoken.cores(from_s, to_s)
         row |= latency_row(calls, truth, from_s, to_s)
         row |= {
@@ -83,6 +96,18 @@ def together(server: Server, talks: Talks, count: int, hold_s: float, stagger_s:
             "shed": ", ".join(f"{what} {share:.0%}" for what, share in shed(calls).items()) or "-",
         }
     return row, spoken
+
+
+def bare(folder: Path, talks: Talks, row: Row, hold_s: float, stagger_s: float) -> Row:
+    """As many sessions as in the row with bare aiortc, and what ours cost beside."""
+    count = int(str(row["sessions"]))
+    data = folder / "bare"
+    data.mkdir()
+    with serving(data, ("-m", "bench.served_bare", "--no-worker")) as server:  # it has none
+        spoken = speak(server, [plan for plan, _ in planned(talks, count, hold_s, stagger_s)])
+    cost = 100 * spoken.cores(*all_spoke(spoken.accepted())) / count
+    ours = float(str(row["core % a session"]))
+    return {"sessions": count, "core % a session": ours, "bare aiortc": cost, "ratio": ours / cost}
 
 
 def text(call: Call) -> str:
@@ -161,6 +186,8 @@ def main() -> int:
                 crowds, more = overload(server, talks, holds, rows[0], kept[-1], hold_s, stagger_s)
                 wrong += more
         places = [] if recognise else profile_rows(folder / PROFILE)
+        beside = [bare(folder, talks, kept[-1], hold_s, stagger_s)] if kept and not recognise else []
+        wrong += missed(beside, {"show 5": ("ratio", MOST_RATIO)})
     for title, table in (("by the number of sessions", rows), ("overload", crowds)):
         for kind, columns in (("latency", LATENCY), ("cost", COST)):
             if table:
@@ -168,12 +195,14 @@ def main() -> int:
                     f"{title}: {kind}",
                     [{name: row.get(name) for name in ("what", "sessions", *columns) if name in table[0]} for row in table],
                 )
+    if beside:
+        show("beside bare aiortc with decoding and resampling", beside)
     if places:
         show("where the event loop was", places)
     print(f"{holds} sessions keep up")
     keep(
         "capacity" if recognise else "capacity-without-asr",
-        {"hold_s": hold_s, "rows": rows, "overload": crowds, "profile": places, "missed": wrong},
+        {"hold_s": hold_s, "rows": rows, "overload": crowds, "bare": beside, "profile": places, "missed": wrong},
     )
     for sentence in wrong:
         print(f"missed: {sentence}")

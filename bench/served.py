@@ -25,14 +25,32 @@ from api import __main__ as program
 from api import app
 from api.state import State
 from bench.processes import threads, used
+from db import pool as db_pool
+from engines import live_log
 
 LOOK_S = 0.01
+FILLED_WITHIN_S = 10.0
+POOL_THREADS = min(32, (os.cpu_count() or 1) + 4)  # of asyncio.to_thread, as the library has it
 PROFILE, COUNTS = "profile.json", "counts.json"
 _ROOT = str(Path(__file__).parent.parent)
 
 
-def counts() -> dict[str, int]:
-    """What a session must not leave behind."""
+async def counts(state: State) -> dict[str, int]:
+    """What a session must not leave behind. Pools grow as they are needed, up to a bound; they are counted at that, whatever was needed
+    so far. Raises TimeoutError where something of a pool was never given back."""
+    connections, threads_ = asyncio.Barrier(db_pool.CONNECTIONS), threading.Barrier(POOL_THREADS)
+
+    async def connect() -> None:
+        async with state["db"].tenant(state["member"].org):
+            await connections.wait()
+
+    async with asyncio.timeout(FILLED_WITHIN_S), asyncio.TaskGroup() as tasks:
+        for _ in range(db_pool.CONNECTIONS):
+            tasks.create_task(connect())
+        for _ in range(live_log.CONNECTIONS):
+            tasks.create_task(state["live_log"].ping())
+        for _ in range(POOL_THREADS):
+            tasks.create_task(asyncio.to_thread(threads_.wait, FILLED_WITHIN_S))
     gc.collect()
     now = used(os.getpid())
     return {"tasks": len(asyncio.all_tasks()), "threads": now.threads, "files": now.files, "sockets": now.sockets}
@@ -89,12 +107,18 @@ def main() -> int:
     create = app.create
 
     def counted(state: State) -> ASGIApp:
-        def write() -> None:
+        async def write() -> None:
             part = asked.folder / f"{COUNTS}.part"
-            part.write_text(json.dumps(counts()))
+            part.write_text(json.dumps(await counts(state)))
             part.rename(asked.folder / COUNTS)
 
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, write)
+        writing: set[asyncio.Task[None]] = set()
+
+        def begin() -> None:
+            writing.add(task := asyncio.create_task(write(), name="counts"))
+            task.add_done_callback(writing.discard)
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, begin)
         return create(state)
 
     app.create = counted

@@ -17,6 +17,7 @@ from db.errors import Gone, StoreBusy, StoreDown, StoreError
 APP_ROLE = "elocute_app"
 RELAY_ROLE = "elocute_relay"
 
+CONNECTIONS = 10  # at most, opened as they are needed
 CONNECT_S = 10.0
 WAIT_FOR_CONNECTION_S = 20.0
 STATEMENT_S = 30.0  # PostgreSQL gives up by itself
@@ -53,7 +54,7 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, size: int = 10) -> AsyncIterator[Self]:
+    async def open(cls, url: str, size: int = CONNECTIONS) -> AsyncIterator[Self]:
         """Up to `size` connections; opens one to see that it works. Raises StoreDown, or StoreError when the login is refused."""
         with _named():
             pool = await asyncpg.create_pool(

@@ -92,17 +92,21 @@ async def go_live(tx: Tx, session: UUID, server: str) -> bool:
     )
 
 
-async def stay_live(tx: Tx, server: str) -> set[UUID]:
-    """A sign of life of a server; the sessions that it still has live. Those that another one ended, or somebody deleted, are none."""
-    rows = await tx.fetch("update sessions set seen_at = now() where state = 'live' and server = $1 returning id", server)
+async def stay_live(tx: Tx, server: str, sessions: Sequence[UUID]) -> set[UUID]:
+    """A sign of life of these sessions of a server; those that are still live. What another one ended, or somebody deleted, is not."""
+    rows = await tx.fetch(
+        "update sessions set seen_at = now() where state = 'live' and server = $1 and id = any($2) returning id", server, sessions
+    )
     return {row["id"] for row in rows}
 
 
-async def abandoned(tx: Tx, lease_s: float, limit: int = 100) -> list[UUID]:
-    """Live sessions whose server was not heard of for so long."""
+async def abandoned(tx: Tx, lease_s: float, only: str | None = None, limit: int = 100) -> list[UUID]:
+    """Live sessions that were not heard of for so long. only: the one server that can live; then those of all others, at once."""
     rows = await tx.fetch(
-        "select id from sessions where state = 'live' and seen_at < now() - $1 * interval '1 second' order by seen_at limit $2",
+        """select id from sessions where state = 'live' and (seen_at < now() - $1 * interval '1 second' or server <> $2)
+        order by seen_at limit $3""",
         lease_s,
+        only,
         limit,
     )
     return [row["id"] for row in rows]

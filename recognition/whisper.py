@@ -23,6 +23,7 @@ _TOKENS_PER_S = 12  # nobody speaks faster: about 9 words a second
 _SLACK = 16  # tokens more, whatever the length
 _BEAM = 5
 _DOUBTFUL = -0.35  # mean log probability per token below which greedy decoding is not trusted
+_POSITIONS = 440  # of the decoder's 448 may hold text
 _MEDIAN = 5  # positions: the shorter of the usual filters keeps short words apart
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _PROMPT = " Um, uh, hmm, er, ah."  # short and static: a longer one seeds loops
@@ -156,7 +157,7 @@ class Recogniser:
         """
         tokenizer = self._tokenizer(language)
         words = [_words(tokenizer, d.tokens, language) for d in decoded]
-        spelt = [[[tokenizer.encode(piece) for piece in word.pieces] for word in window] for window in words]
+        spelt = [_spelt(tokenizer, window) for window in words]
         timed = self._align(encoded, tokenizer, [[token for word in window for piece in word for token in piece] for window in spelt])
         return [
             _placed(window, [[len(piece) for piece in word] for word in cut], one.probabilities, begins, samples)
@@ -240,6 +241,16 @@ def _words(tokenizer: Tokenizer, tokens: Sequence[int], language: str) -> list[_
         else:
             words.append(_Spelt(text.strip(), _cut(text), len(group)))
     return words if any(_spoken(word.text) for word in words) else []
+
+
+def _spelt(tokenizer: Tokenizer, words: list[_Spelt]) -> list[list[list[int]]]:
+    # The tokens of each piece of each word. Where that is more than the decoder has positions for, words stay whole.
+    spelt = [[tokenizer.encode(piece) for piece in word.pieces] for word in words]
+    if sum(len(piece) for word in spelt for piece in word) <= _POSITIONS:
+        return spelt
+    for word in words:
+        word.pieces = ["".join(word.pieces)]
+    return [[tokenizer.encode(piece) for piece in word.pieces] for word in words]
 
 
 def _spoken(text: str) -> bool:

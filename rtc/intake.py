@@ -5,7 +5,8 @@ nobody has to say so, and a packet that could not be decoded is lost like one th
 Zeros go through the filter in its place, as in batch/decode.py, and what comes out for them is left out of the blocks and counted.
 
 Blocks are whole. What is left of less than a block before a gap cannot be delivered and is lost with it: nothing where packets are
-multiples of 20 ms. A block is there as soon as its last sample has left the filter, 4 ms of sound later, so with the next packet.
+multiples of 20 ms. A block is there with its last sample where that comes at 16 kHz, as from WebRTC (rtc/decoder.py); else as soon as it
+has left the filter, 4 ms of sound later, so with the next packet.
 
 A connection may be followed by another on the same clock: the rate may differ, and what overlaps is dropped. Sound for a gap that comes
 after later sound (the page keeps its last minute and sends what a lost connection swallowed) is `Filled`.
@@ -22,7 +23,7 @@ import numpy as np
 
 from rtc.alignment import Match, find
 from rtc.errors import Unplaceable
-from rtc.resample import Resampler, Samples16, mono
+from rtc.resample import Resampler, Samples16, mono, on_grid
 from speech.audio import RATE_HZ, AudioBlock, Floats, Span
 
 BLOCK = 320  # 20 ms
@@ -53,15 +54,6 @@ class Filled:
 
 
 Taken = AudioBlock | Filled
-
-
-def on_grid(pcm: Floats) -> Floats:
-    """The nearest values that 16 bits can hold."""
-    grid: Floats = np.rint(pcm * np.float32(32_768))
-    np.maximum(grid, np.float32(-32_768), out=grid)  # np.clip takes twice as long
-    np.minimum(grid, np.float32(32_767), out=grid)
-    grid *= np.float32(2**-15)
-    return grid
 
 
 class _Promptest:
@@ -123,7 +115,7 @@ class _Stretch:
 
     def _came(self, pcm: Floats) -> tuple[int, Floats]:
         start, self.out = self.out, self.out + pcm.size
-        return start, on_grid(pcm) if pcm.size else pcm
+        return start, on_grid(pcm) if pcm.size and self.rate_hz != RATE_HZ else pcm
 
 
 class Intake:
@@ -178,7 +170,7 @@ class Intake:
         arrived: monotonic seconds. Raises Unplaceable where that is more than an hour ahead.
         """
         live = self._connected()
-        sound = mono(pcm)
+        sound = _one_channel(pcm)
         known = min(max(0, live.fed - at), sound.size)
         taken = self._fill(live.rate_hz, live.origin, at, sound[:known]) if known else []
         if known == sound.size:
@@ -193,7 +185,7 @@ class Intake:
 
         For where live sound comes another way (WebRTC). rate_hz and origin are as rate_hz and `at` in `connect`, at and pcm as in `take`.
         """
-        return self._fill(rate_hz, origin, at, mono(pcm))
+        return self._fill(rate_hz, origin, at, _one_channel(pcm))
 
     def patch(self, rate_hz: int, pcm: Samples16, about: int) -> list[Taken]:
         """What a page kept around a gap: of it, what lies in gaps of the last minute. For where live sound comes by WebRTC.
@@ -285,14 +277,16 @@ class Intake:
         taken: list[Taken] = []
         for at in range(0, sound.size - BLOCK + 1, BLOCK):
             place = self._rest_start + at
-            block = AudioBlock(self.session, place, sound[at : at + BLOCK].copy(), place - self._given, arrived)
+            piece = sound if sound.size == BLOCK else sound[at : at + BLOCK].copy()
+            block = AudioBlock(self.session, place, piece, place - self._given, arrived)
             taken.append(block)
             self._recent.append(block)
             if self._seams and len(self._seams[-1].after) < BESIDE:
                 self._seams[-1].after.append(block)
             self._given = place + BLOCK
         done = sound.size // BLOCK * BLOCK
-        self._rest, self._rest_start = sound[done:].copy(), self._rest_start + done
+        self._rest = sound[done:].copy() if done < sound.size else _NOTHING
+        self._rest_start += done
         return taken
 
     def _lose(self, end: int) -> None:
@@ -352,6 +346,12 @@ class Intake:
             self._live = None
         self._holes.clear()
         return taken
+
+
+def _one_channel(pcm: Samples16) -> Floats:
+    """On the grid of 16 bits, which an average leaves."""
+    sound = mono(pcm)
+    return sound if sound.size == pcm.size else on_grid(sound)
 
 
 def _match(sound: Floats, beside: Sequence[AudioBlock], about: int) -> tuple[float, int] | None:

@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket, RtpPacket
 
-from rtc.decoder import OpusDecoder
+from rtc.decoder import opus_decoder
 from rtc.errors import Undecodable
 from rtc.intake import Intake, Taken
 from rtc.opus import CLOCK_HZ
@@ -83,7 +83,8 @@ class Receiver:
         self._deliver, self._failed = deliver, failed
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._decoder = OpusDecoder()
+        self._decoder = opus_decoder()
+        self._per_sample = CLOCK_HZ // self._decoder.rate_hz
         self._ssrc: int | None = None
         self._retired: deque[int] = deque(maxlen=MOST_RETIRED)
         self._reports: _Reports | None = None
@@ -175,7 +176,8 @@ class Receiver:
                     taken += self._connect([other for other in released if isinstance(other, Packet)], now)
                 taken += self._decoded(each, now)
             elif isinstance(each, Quiet):
-                taken += self.intake.quiet(each.pts, each.samples, now)
+                first, last = each.pts // self._per_sample, (each.pts + each.samples) // self._per_sample
+                taken += self.intake.quiet(first, last - first, now)
         if taken:
             self._deliver(taken)
 
@@ -183,7 +185,7 @@ class Receiver:
         """Put sample 0 of this connection where the speaker's clock stood, judged by the promptest of its first packets."""
         came, self._opening = self._opening or {}, None
         starts = [self.intake.captured(came.get(each.sequence, now)) - (each.pts + each.samples) * RATE_HZ // CLOCK_HZ for each in first]
-        return self.intake.connect(CLOCK_HZ, max(self.intake.end, min(starts)), now)
+        return self.intake.connect(self._decoder.rate_hz, max(self.intake.end, min(starts)), now)
 
     def _decoded(self, packet: Packet, now: float) -> list[Taken]:
         try:
@@ -192,4 +194,4 @@ class Receiver:
             self.undecodable += 1
             log.debug("session %s: %s", self.intake.session, error)
             return []
-        return self.intake.take(packet.pts, pcm, now)
+        return self.intake.take(packet.pts // self._per_sample, pcm, now)

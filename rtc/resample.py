@@ -16,12 +16,21 @@ RESAMPLER = {"filter_size": "128", "cutoff": "0.96"}
 MEMORY_S = 0.1  # of zeros after which nothing of the sound before is left in the filter, which is 8 ms long; a packet or five
 
 
+def on_grid(pcm: Floats) -> Floats:
+    """The nearest values that 16 bits can hold."""
+    grid: Floats = np.rint(pcm * np.float32(32_768))
+    np.maximum(grid, np.float32(-32_768), out=grid)  # np.clip takes twice as long
+    np.minimum(grid, np.float32(32_767), out=grid)
+    grid *= np.float32(2**-15)
+    return grid
+
+
 def mono(pcm: Samples16) -> Floats:
     """16-bit samples, (n,) or (n, channels), as the average of the channels, (n,) in [-1, 1]."""
     if pcm.dtype != np.int16 or pcm.ndim not in (1, 2):
         raise ValueError(f"audio is int16 in one or two dimensions, not {pcm.dtype} {pcm.shape}")
     if pcm.ndim == 1 or pcm.shape[1] == 1:
-        return pcm.reshape(-1).astype(np.float32) * np.float32(2**-15)
+        return np.multiply(pcm.reshape(-1), np.float32(2**-15), dtype=np.float32)
     weights = np.full(pcm.shape[1], 2**-15 / pcm.shape[1], np.float32)
     average: Floats = pcm.astype(np.float32) @ weights  # a third of what mean(axis=1) takes
     return average

@@ -7,7 +7,7 @@ from speech.agreement import Window
 from speech.audio import Floats, Span
 from speech.words import Word
 
-STRIDE_S: Final = 0.8  # of speech between two windows, while nothing is shed
+STRIDE_S: Final = 1.0  # of speech between two windows, while nothing is shed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +22,7 @@ class Ask:
     held: tuple[Span, ...]  # where the sound may be a filled pause (speech.filled_pauses)
     language: str | None  # ISO 639-1; None: to be detected
     asked_at: int  # samples captured when it was asked
+    doubted: bool = False  # the window answered last was in another language
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Answer:
     words: tuple[Word, ...]  # on the clock of the session, in order, only those there is reason to believe; fillers have their kind
     language: str  # ISO 639-1
     language_probability: float  # 0..1
+    foreign: bool = False  # somebody spoke in another language than that of the session: no words are given
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class Asr:
 
     @property
     def pace(self) -> Pace:
-        """What a session should ask for now, by what was measured: stride is shed first, then the length of the window."""
+        """What a session should ask for now, by what was measured."""
         now = self._clock()
         if now >= self._pace[0] + _LOOK_S:  # sessions look at every block of sound
             self._pace = now, self._load.pace(self._oldest_s(now), now)

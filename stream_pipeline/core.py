@@ -19,7 +19,6 @@ import numpy as np
 from recognition.lexicon import syllable_counts
 from recognition.vad import WINDOW
 from speech import syllables
-from speech.agreement import LONGEST_S as _HEARD_AGAIN_S
 from speech.agreement import Agreement, Hypothesis, TranscriptDelta, Window
 from speech.audio import HOP, RATE_HZ, AudioBlock, Floats, Span, State, seconds
 from speech.cues import Cues
@@ -31,7 +30,7 @@ from speech.words import Word
 from stream_pipeline.asking import STRIDE_S, Answer, Ask, Said
 from stream_pipeline.hearing import STEP, Hearing
 
-LONGEST_S: Final = _HEARD_AGAIN_S  # a window at most
+LONGEST_S: Final = 15.0  # a window at most
 
 _FIRST_S = 0.8  # of an utterance, before its first window
 _PAUSE = 15  # hops: a shorter silence may be a closure inside a word
@@ -39,8 +38,9 @@ _PAUSED_STRIDE = 0.4  # of the stride, that suffices in a pause
 _FINAL = 50  # hops of silence that end an utterance
 _FINAL_END = 3 * RATE_HZ // 5  # of that silence, in the window
 _LEAD = 2 * RATE_HZ // 5  # of silence before the first speech, in the window: onsets are soft, and the judge is late
-_CONTEXT = 9 * RATE_HZ  # of a window that goes on from where the one before began: with what went before, fewer words are wrong
-_CONTEXT_AGAIN = 6 * RATE_HZ  # of the next one, where that is exceeded
+_CONTEXT = 12 * RATE_HZ  # of a window that goes on from where the one before began: with what went before, fewer words are wrong
+_CONTEXT_AGAIN = 2 / 3  # of that has the next one, where it is exceeded
+_APART = RATE_HZ  # a longer silence parts what was said before: as in the report
 _LONG_PAUSE_S = 0.6  # a longer one is no better a place to begin
 _STOPS = {".": 0.4, "?": 0.4, "!": 0.4, ",": 0.15, ";": 0.15, ":": 0.15}  # what punctuation counts for, in seconds of pause
 _WHOLE = RATE_HZ // 12  # after the last speech: a window that goes so far has heard all of it
@@ -88,6 +88,7 @@ class Core:
         self.schedule: list[dict[str, Any]] = []  # what came from outside, to be logged: the caller writes it down and clears it
         self._language = language
         self._language_said = False
+        self._doubted = False  # whether the last answer was of another language
         self._degraded: str | None = None
         self._live = Live()
         self._hearing = Hearing(self._live)
@@ -153,6 +154,7 @@ class Core:
             _inside((Span(h.start + frames.start, h.end + frames.start) for h in held), window),
             self._language,
             self.captured,
+            self._doubted,
         )
 
     def take(self, ask: Ask, answer: Answer) -> list[Said]:
@@ -167,10 +169,12 @@ class Core:
                 "end": window.end,
                 "final": window.final,
                 "language": ask.language,
+                "doubted": ask.doubted,
                 "closed": self._closed and all(ask is not other for other in self._before_close),
                 "taken_at": self.captured,
             }
         )
+        self._doubted = answer.foreign
         said = self._learn_language(ask, answer)
         hypothesis = Hypothesis(window, answer.words)
         delta = self._agreement.take(hypothesis, self.captured)
@@ -374,7 +378,7 @@ class Core:
         later = speech[speech >= start - WINDOW]
         if later.size:  # the silence before it need not be heard
             start = max(start, min([int(later[0]), *(word.start for word in self._tentative[:1])]) - _LEAD)
-        start = self._with_context(start, begin, limit)
+        start = self._with_context(start, begin, limit, min(_CONTEXT, longest))
         quiet = silences(self._live.frames(Span(first, limit)).state, _PAUSE * HOP, first // HOP * HOP)
         ends = [silence for silence in quiet if silence.end - silence.start >= _FINAL * HOP and first < silence.start]
         finals = [(min(silence.end, silence.start + _FINAL_END, limit), silence.start) for silence in ends]
@@ -392,20 +396,29 @@ class Core:
         end = self._least_likely(Span(start + longest // 2, min(start + longest, limit)))
         return _Due(Window(start, end, False), end, first, True)
 
-    def _with_context(self, start: int, begin: int, end: int) -> int:
+    def _with_context(self, start: int, begin: int, end: int, context: int) -> int:
         # Further back, where the window before began, as long as that is not too far. Then at the best place among what is committed: in
-        # a pause, or after a sentence. Never across a gap, nor across the silence that ended an utterance: there the recogniser stops.
-        floor = max(begin, self._done - _LEAD if self._done else 0, self._hearing.oldest + STEP)
-        if floor <= self._left <= start and end - self._left <= _CONTEXT:
+        # a pause, or after a sentence. Never across a gap or a long silence.
+        floor = max(begin, self._together(start), self._hearing.oldest + STEP)
+        if floor <= self._left <= start and end - self._left <= context:
             return self._left
         best, found = 0.0, start
         for before, word in itertools.pairwise(self._said):
             at = max((before.end + word.start) // 2, word.start - _LEAD)
-            if max(floor, end - _CONTEXT_AGAIN) <= at <= start:
+            if max(floor, end - _CONTEXT_AGAIN * context) <= at <= start:
                 worth = min(seconds(word.start - before.end), _LONG_PAUSE_S) + _STOPS.get(before.text[-1:], 0.0)
                 if worth >= best:
                     best, found = worth, at
         return found
+
+    def _together(self, start: int) -> int:
+        # Where that was begun which has gone on since without a long silence.
+        for word in reversed(self._said):
+            if word.start < start:
+                if start - word.end > _APART:
+                    return start - _LEAD
+                start = word.start
+        return 0
 
     def _speech(self, span: Span, least: float) -> np.ndarray:
         # Samples where judgements of a span begin that are at least so probable.

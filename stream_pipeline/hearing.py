@@ -5,7 +5,6 @@ is asked only while webrtcvad, at a fiftieth of that, heard something in the las
 little. When it opens, the judge hears the second before as well, so that no onset is lost.
 """
 
-import math
 from typing import Final
 
 import numpy as np
@@ -44,14 +43,17 @@ class _Gate:
         frames = pcm.reshape(-1, _FRAME)
         centred = frames - (frames.sum(axis=1) / _FRAME)[:, None]
         rms = np.sqrt(np.einsum("ij,ij->i", centred, centred) / _FRAME)
-        for i, level in enumerate(rms.tolist()):
-            if math.isnan(level):  # lost
-                continue
-            self._loudest = max(self._loudest, level)
-            gain = min(max(_AUDIBLE_RMS / max(self._loudest, 1e-9), 1.0), _MOST_GAIN)
-            samples = np.minimum(np.maximum(centred[i] * np.float32(32767 * gain), -32768), 32767).astype(np.int16)
-            if self._vad.is_speech(samples.tobytes(), RATE_HZ):
-                self.heard_to = start + (i + 1) * _FRAME
+        came = np.flatnonzero(~np.isnan(rms))  # the rest is lost
+        if came.size == 0:
+            return
+        loudest = np.maximum.accumulate(np.append(self._loudest, rms[came]))[1:]
+        self._loudest = float(loudest[-1])
+        gain = np.minimum(np.maximum(_AUDIBLE_RMS / np.maximum(loudest, 1e-9), 1.0), _MOST_GAIN)
+        levelled = centred[came] * (32767 * gain).astype(np.float32)[:, None]
+        sound = np.minimum(np.maximum(levelled, -32768), 32767).astype(np.int16).tobytes()
+        for i, frame in enumerate(came.tolist()):
+            if self._vad.is_speech(sound[2 * _FRAME * i : 2 * _FRAME * (i + 1)], RATE_HZ):
+                self.heard_to = start + (frame + 1) * _FRAME
 
 
 class Hearing:

@@ -19,12 +19,11 @@ class Pace:
     degraded: str | None  # what was shed, in words
 
 
-_STRIDES_S = (STRIDE_S, 1.0, 1.25, 1.6, 2.0, 2.5, 3.0)  # each relieves by a fifth, less than what lies between _BUSY and _IDLE
-_WINDOWS_S = (12.0, 10.0, 8.0)
+# Each relieves by a fifth, less than what lies between _BUSY and _IDLE. With shorter windows more words are wrong.
+_STEPS_S = ((STRIDE_S, 15.0), (1.25, 15.0), (1.6, 15.0), (1.6, 10.0), (2.0, 10.0), (2.5, 10.0), (3.0, 10.0), (3.0, 8.0))
 _PACES = (
-    Pace(_STRIDES_S[0], _WINDOWS_S[0], None),
-    *(Pace(stride, _WINDOWS_S[0], f"recognising every {stride:g} s") for stride in _STRIDES_S[1:]),
-    *(Pace(_STRIDES_S[-1], longest, f"recognising every {_STRIDES_S[-1]:g} s, {longest:g} s at once") for longest in _WINDOWS_S[1:]),
+    Pace(*_STEPS_S[0], None),
+    *(Pace(stride, longest, f"recognising every {stride:g} s, {longest:g} s at once") for stride, longest in _STEPS_S[1:]),
 )
 _MOST_STRIDE_S = 2.0  # with a wait of 1 s and a batch of 0.7 s a word is then recognised, and old enough to be committed, in 4 s
 _OVER_S = 10.0  # over which waits and costs are measured ...
@@ -104,7 +103,7 @@ class Load:
         known = [first for session, (first, _) in self._speakers.items() if session not in self._fresh]
         active_s = sum(min(_OVER_S, now - first) for first, _ in self._speakers.values())
         # Seconds of work per second of a session at the longest stride allowed. The guess weighs as much as one session of ten seconds.
-        cost = self._spent(now - _OVER_S, now) * stride_s + _GUESS * _STRIDES_S[0] * _OVER_S
+        cost = self._spent(now - _OVER_S, now) * stride_s + _GUESS * STRIDE_S * _OVER_S
         each = cost / _MOST_STRIDE_S / (active_s + _OVER_S)
         wanted = (len(known) + len(self._fresh) + 1) * each / self._workers
         late = max(oldest_s, self.wait_s(0.95, now)) > (_LATE_S if self._closed else _MOST_WAIT_S)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from recognition.belief import AUDIBLE, believed, moved, with_fillers
+from recognition.mending import mended
 from recognition.second_opinion import second_opinion
 from recognition.whisper import Decoded, Encoded, Piece, Recogniser
 from speech.agreement import EDGE_S
@@ -19,21 +20,23 @@ from stream_pipeline.asking import Answer, Ask
 # cost a ninth; at 8 s the recogniser does not know where to stop and adds words.
 _LENGTHS = tuple(seconds * RATE_HZ for seconds in (10, 12, 15, 20, 30))
 _TAIL = 3 * RATE_HZ
-_DOUBTFUL = -0.4  # mean log probability per token below which a window may be in another language, and a final one is searched
-_FOREIGN = 10  # times the probability of the session's language makes another one that
+# Mean log probabilities per token: above the first the text is in the language of the sound; below the second a beam finds a better one;
+# below the third it hardly says what was said.
+_OUT_OF_QUESTION, _DOUBTFUL, _UNLIKELY = -0.25, -0.45, -0.9
+_FOREIGN, _FOREIGN_UNLIKELY = 0.1, 0.3  # probability of the session's language below which a window is in another one
 _CUT = round(EDGE_S * RATE_HZ)
 
 
 def recognise(recogniser: Recogniser, asks: Sequence[Ask]) -> list[Answer]:
-    """What was said in each window: decoded greedily, without context. A window gives the same alone and in company.
+    """What was said in each window: decoded greedily, without context; where that leaves doubts with a beam, and in parts.
 
-    Raises ValueError for one longer than 30 s, and RuntimeError where CTranslate2 fails.
+    A window gives the same alone and in company. Raises ValueError for one longer than 30 s, and RuntimeError where CTranslate2 fails.
     """
     answers: dict[int, Answer] = {}
     together: dict[tuple[int, str], list[tuple[int, Encoded, float]]] = defaultdict(list)
     for i, ask in enumerate(asks):
         if not ask.pcm.size or ask.probability.max(initial=0.0) < AUDIBLE:  # no word would be believed
-            answers[i] = Answer((), ask.language or "", 1.0 if ask.language else 0.0)
+            answers[i] = Answer((), ask.language or "", 1.0 if ask.language else 0.0, ask.doubted)
             continue
         padded = _padded(ask.pcm.size)
         encoded = recogniser.encode([ask.pcm], padded)
@@ -60,20 +63,49 @@ def _language(recogniser: Recogniser, encoded: Encoded) -> tuple[str, float]:
 
 def _answer(recogniser: Recogniser, ask: Ask, encoded: Encoded, decoded: Decoded, language: str, certain: float) -> Answer:
     if not decoded.tokens:
-        return Answer((), language, certain)
-    if decoded.log_probability < _DOUBTFUL or repetitive(recogniser.text(decoded.tokens)):
-        likely = recogniser.languages(encoded)[0]
-        if max(likely.values()) >= _FOREIGN * likely.get(language, 0.0):  # someone else: a television, a caller
-            return Answer((), language, certain)
-        if ask.window.final:  # the last word on it
-            decoded = recogniser.search(encoded, language)[0]
+        return Answer((), language, certain, ask.doubted)
+    if _foreign(recogniser, ask, encoded, decoded, language):
+        return Answer((), language, certain, True)
     span = Span(ask.window.start, ask.window.end)
+    words: list[Word] = []
+    for piece in mended(
+        _piece(recogniser, span, encoded, decoded, language),
+        lambda part: _alone(recogniser, ask, part, language),
+        ask.probability,
+        ask.silences,
+        ask.probability_start,
+    ):
+        sure = believed(piece, ask.probability, ask.silences, ask.probability_start)
+        words += with_fillers(sure, _fillers(recogniser, ask, piece, sure) if sure and language == "en" else [])
+    return Answer(tuple(words), language, certain)
+
+
+def _foreign(recogniser: Recogniser, ask: Ask, encoded: Encoded, decoded: Decoded, language: str) -> bool:
+    # Someone else: a television, a caller. Windows of one speaker differ, so it takes more to begin with that than to go on.
+    if decoded.log_probability >= _OUT_OF_QUESTION and not repetitive(recogniser.text(decoded.tokens)):
+        return False
+    likely = recogniser.languages(encoded)[0].get(language, 0.0)
+    unlikely = decoded.log_probability < _UNLIKELY
+    if ask.doubted:
+        return unlikely or likely < _FOREIGN_UNLIKELY
+    return likely < (_FOREIGN_UNLIKELY if unlikely else _FOREIGN)
+
+
+def _piece(recogniser: Recogniser, span: Span, encoded: Encoded, decoded: Decoded, language: str) -> Piece:
+    if decoded.log_probability < _DOUBTFUL:
+        decoded = recogniser.search(encoded, language)[0]
     placed = moved(recogniser.place(encoded, [decoded], language)[0], span.start)
-    piece = Piece(span, encoded, 0, decoded, placed[: len(before_loop([p.word for p in placed]))])
-    words = believed(piece, ask.probability, ask.silences, ask.probability_start)
-    fillers: list[tuple[int, Word]] = []
-    if words and language == "en":
-        written = [word for word in words.values() if word.kind == "filler"]
-        whole = span if ask.window.final else replace(span, end=span.end - _CUT)  # what the end cuts is not held: it is half a word
-        fillers = second_opinion(recogniser, replace(piece, span=whole), written, ask.held, ask.silences)
-    return Answer(tuple(with_fillers(words, fillers)), language, certain)
+    return Piece(span, encoded, 0, decoded, placed[: len(before_loop([p.word for p in placed]))])
+
+
+def _alone(recogniser: Recogniser, ask: Ask, span: Span, language: str) -> Piece:
+    pcm = ask.pcm[span.start - ask.window.start : span.end - ask.window.start]
+    encoded = recogniser.encode([pcm], _padded(pcm.size))
+    return _piece(recogniser, span, encoded, recogniser.decode_greedily(encoded, language)[0], language)
+
+
+def _fillers(recogniser: Recogniser, ask: Ask, piece: Piece, words: dict[int, Word]) -> list[tuple[int, Word]]:
+    written = [word for word in words.values() if word.kind == "filler"]
+    cut = not ask.window.final and piece.span.end == ask.window.end  # what the end cuts is not held: it is half a word
+    whole = replace(piece, span=replace(piece.span, end=piece.span.end - _CUT)) if cut else piece
+    return second_opinion(recogniser, whole, written, ask.held, ask.silences)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from numpy.typing import NDArray
 
 from speech import losses
 from speech.audio import RATE_HZ, AudioBlock, Floats, Span, seconds
@@ -23,10 +22,9 @@ from stream_pipeline.errors import Away
 
 LONGEST = 4 * RATE_HZ  # samples of one segment: with the time to store it, less than 5 s are lost with the process
 LONGEST_GAP = RATE_HZ  # samples of a gap inside a segment: single packets, not a connection that broke
-WAITING = 32  # segments to be stored, two minutes in 4 MB; the store is away if there are more, and the newest is given up
+WAITING = 32  # segments to be stored, two minutes in 8 MB; the store is away if there are more, and the newest is given up
 _PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0)  # between two tries to store one; the last again and again
 
-Samples16 = NDArray[np.int16]
 Write = Callable[[str, bytes], Awaitable[None]]
 log = logging.getLogger("live")
 
@@ -37,7 +35,7 @@ class Segment:
 
     start: int
     end: int
-    pieces: list[tuple[int, Samples16]] = field(default_factory=list)  # each with its place on the session's clock, in order
+    pieces: list[tuple[int, Floats]] = field(default_factory=list)  # each with its place on the session's clock, in order
 
     @property
     def name(self) -> str:
@@ -114,7 +112,7 @@ class Recorder:
             segment = None
         if segment is None:
             segment = Segment(start, start)
-        segment.pieces.append((start, np.clip(np.rint(pcm * 32768.0), -32768, 32767).astype(np.int16)))
+        segment.pieces.append((start, pcm))  # they become 16 bits all at once, in a thread: twenty times cheaper than one by one here
         segment.end = end
         if end - segment.start == LONGEST:
             self._enqueue(segment)
@@ -132,14 +130,15 @@ class Recorder:
 
 def encoded(segment: Segment) -> bytes:
     """The file. 3 ms for 4 s of sound."""
-    pcm = np.zeros(segment.end - segment.start, np.int16)
+    sound = np.zeros(segment.end - segment.start, np.float32)
     lost: list[Span] = []
     come = segment.start
     for start, piece in segment.pieces:
         if start > come:
             lost.append(Span(come - segment.start, start - segment.start))
-        pcm[start - segment.start : start - segment.start + piece.size] = piece
+        sound[start - segment.start : start - segment.start + piece.size] = piece
         come = start + piece.size
+    pcm = np.clip(np.rint(sound * 32768.0), -32768, 32767).astype(np.int16)
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as container:
         if lost:

@@ -10,15 +10,17 @@ from collections import deque
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from speech.audio import RATE_HZ, AudioBlock
 from stream_pipeline.asking import Ask, Said
 from stream_pipeline.asr import Asr, AsrError
 from stream_pipeline.core import Core
+from stream_pipeline.hearing import STEP
 from stream_pipeline.publish import Outbox, Publish
 from stream_pipeline.record import Recorder
 
 INBOX = 3200  # blocks, 64 s in 4 MB: a page that comes back sends its last minute at once. What comes beyond is heard as lost
-HEARD_AT_ONCE = 5  # blocks, 100 ms: then others have their turn
 LAST_WORDS_S = 15.0  # for the recogniser, after the end
 LAST_EVENTS_S = 5.0  # for the live log
 FAILURES = 3  # of the recogniser in a row: after the end nothing more is asked of it
@@ -58,10 +60,11 @@ class Session:
         if len(self._inbox) >= INBOX:
             self.overrun += block.pcm.size
             return
-        # What was not taken is lost to hearing, whoever left it out.
-        self._inbox.append(replace(block, lost=block.start - self._come))
-        self._come = block.start + block.pcm.size
-        self._news.set()
+        lost = block.start - self._come  # what was not taken is lost to hearing, whoever left it out
+        self._inbox.append(block if block.lost == lost else replace(block, lost=lost))
+        before, self._come = self._come, block.start + block.pcm.size
+        if before // STEP != self._come // STEP:  # sooner nothing comes of it
+            self._news.set()
 
     def filled(self, start: int, end: int) -> None:
         """Sound came that was lost to hearing: it is in the recording, and whoever replays that must know."""
@@ -96,15 +99,24 @@ class Session:
     async def _live(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             while self._inbox:
-                for _ in range(min(HEARD_AT_ONCE, len(self._inbox))):
-                    self._say(self._core.hear(self._inbox.popleft()))
-                    self._ask(tasks)
-                await asyncio.sleep(0)
+                self._say(self._core.hear(self._joined()))
+                self._ask(tasks)
+                await asyncio.sleep(0)  # others have their turn
             self._ask(tasks)
             if self._ended:
                 return
             self._news.clear()
             await self._news.wait()
+
+    def _joined(self) -> AudioBlock:
+        """The next blocks, up to a loss or to the end of a step, as one: the core makes the same of it, for less."""
+        first = self._inbox.popleft()
+        pieces, end = [first.pcm], first.start + first.pcm.size
+        step = first.start // STEP
+        while self._inbox and not self._inbox[0].lost and end // STEP == step:
+            pieces.append(self._inbox.popleft().pcm)
+            end += pieces[-1].size
+        return replace(first, pcm=np.concatenate(pieces)) if len(pieces) > 1 else first
 
     async def _last_words(self, tasks: asyncio.TaskGroup) -> None:
         self._core.close()

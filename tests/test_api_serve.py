@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,8 @@ import pytest
 from api import child, health
 from api.app import opened
 from api.child import Worker
-from api.listening import is_loopback
+from api.listening import bound, is_loopback
+from api.server import Stopping, _serve
 from db.errors import StoreError
 from engines.embedded import Servers
 from engines.errors import EngineError
@@ -153,6 +155,51 @@ def test_a_worker_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 
     pid = asyncio.run(live())
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_the_worker_stops_while_requests_end(servers: Servers, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    program = (
+        "import pathlib, signal, sys, time\n"
+        f"marks = pathlib.Path({str(marks)!r})\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit())\n"
+        "marks.touch()\n"
+        "time.sleep(60)\n"
+    )
+    worker = Worker((sys.executable, "-c", program))
+    settings = replace(
+        settings_for(tmp_path / "data"), database_url=servers.database_url, redis_url=servers.redis_url, nats_url=servers.nats_url
+    )
+    settings.data.mkdir()
+
+    async def live() -> bytes:
+        listening = bound("127.0.0.1", 0)
+        serving = asyncio.create_task(_serve(settings, listening, worker, Stopping(), 0.0))
+        async with asyncio.timeout(WITHIN_S):
+            while not marks.exists():
+                await asyncio.sleep(0)
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            writer.write(b"POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n")
+            writer.write(b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+            os.kill(os.getpid(), signal.SIGTERM)
+            while worker.pid is not None:
+                await asyncio.sleep(0)
+            writer.write(b"{}")
+            answer = await reader.readline()
+            writer.close()
+            await serving
+        return answer
+
+    assert asyncio.run(live()).startswith(b"HTTP/1.1 201 ")
+
+
+def test_no_library_talks_to_its_maker(tmp_path: Path) -> None:
+    # ONNX Runtime would keep an id and its messages there; where CI is set it would not even begin.
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    program = "from recognition import vad; vad._session()"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env={**environment, "HOME": str(tmp_path)}, check=True)
+    assert not list(tmp_path.rglob("*onnxruntime*"))
 
 
 def test_readiness_names_what_is_down_and_requests_say_when_to_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import shutil
-import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from config.settings import IceServer
 from rtc.intake import Taken
 from speech.audio import RATE_HZ
 from tests.api_server import Running, running, settings_for
+from tests.browsers import chromium, hearing
 from tests.speakers import Speaker, speech
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def test_a_page_speaks_and_ends(server: Running) -> None:
         session, speaker = created(client), Speaker("events", "state,metrics")
         offered = client.post(f"/v1/sessions/{session}/offer", json={"sdp": await speaker.offer(), "type": "offer"})
         assert offered.status_code == 200
-        assert offered.json().keys() == {"sdp", "type"}
+        assert offered.json().keys() == {"sdp", "type", "connection"}
         assert offered.json()["type"] == "answer"
         await speaker.accept(offered.json()["sdp"])
         await spoken(speaker)
@@ -191,12 +190,18 @@ def test_what_may_be_asked_of_whip(server: Running) -> None:
 
 def test_a_second_connection_takes_over(server: Running) -> None:
     async def talk(client: httpx.Client) -> int:
-        session, first, second = created(client), Speaker(), Speaker()
+        session, first, second = created(client), Speaker(), Speaker("events", "state")
+        names = []
         for speaker, end in ((first, 2 * 16_000), (second, 4 * 16_000)):
             offered = client.post(f"/v1/sessions/{session}/offer", json={"sdp": await speaker.offer(), "type": "offer"})
+            names.append(offered.json()["connection"])
             await speaker.accept(offered.json()["sdp"])
             await spoken(speaker)
             await heard(server, session, end)
+        async with asyncio.timeout(10):
+            while not (said := [data["replaced"] for text in second.told if "replaced" in (data := json.loads(text)["data"])]):
+                await asyncio.sleep(0.01)
+        assert said == names[:1]
         count = len([call for call in server.state["calls"]._calls.values() if str(call.session) == session])
         await asyncio.to_thread(client.post, f"/v1/sessions/{session}/end")
         await first.close()
@@ -234,22 +239,12 @@ def test_servers_that_help_are_told(servers: "Servers", tmp_path_factory: pytest
 
 def test_a_browser_is_understood(server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chromium with a recording for a microphone, on a page of nobody's: the tone that it heard is heard here, and no packet is lost."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        pytest.skip("no Chromium on this machine; Debian has it as the package chromium")
     t = np.arange(48_000 * 20) / 48_000
-    recording = np.round(16_000 * np.sin(2 * np.pi * 440 * t) * (t % 1 < 0.5)).astype(np.int16)
-    with wave.open(str(tmp_path / "mic.wav"), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(48_000)
-        file.writeframes(recording.tobytes())
-    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--no-sandbox"]
-    flags.append(f"--use-file-for-fake-audio-capture={tmp_path / 'mic.wav'}")
+    beeps = (0.5 * np.sin(2 * np.pi * 440 * t) * (t % 1 < 0.5)).astype(np.float32)
     taken: list[Taken] = []
     with server.client() as client, sync_playwright() as playwright:
         session = created(client)
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        browser = chromium(playwright, *hearing(tmp_path / "mic.wav", beeps))
         page = browser.new_context(bypass_csp=True).new_page()
         page.goto(f"{server.url}/healthz")
         page.evaluate(SPEAK, session)

@@ -18,7 +18,7 @@ from speech.pauses import pauses, silences, speaking_span
 from speech.prosody import analyse
 from speech.words import Word
 from stream_pipeline.asking import Answer, Ask, Said
-from stream_pipeline.core import Core
+from stream_pipeline.core import LONGEST_S, Core
 from stream_pipeline.hearing import STEP, Hearing
 from stream_pipeline.replay import replay
 from tests import talks
@@ -74,7 +74,7 @@ def test_windows_begin_before_the_words_that_are_not_committed_and_end_with_what
     asks = run()[2]
     for ask in asks:
         window = ask.window
-        assert window.end - window.start <= samples(12)
+        assert window.end - window.start <= samples(LONGEST_S)
         assert ask.pcm.size == window.end - window.start
         assert np.array_equal(ask.pcm, talks.talk()[window.start : window.end])
         assert not any(word.start < window.start + samples(0.05) < word.end - samples(0.05) for word in talks.words())
@@ -83,6 +83,32 @@ def test_windows_begin_before_the_words_that_are_not_committed_and_end_with_what
     for onset in (next(w for w in talks.words() if w.start > samples(at_s)) for at_s in (0, 50)):
         first = next(ask for ask in asks if ask.window.end > onset.end)
         assert onset.start - first.window.start >= samples(0.3)
+
+
+def test_windows_reach_back_across_pauses_but_not_across_long_ones() -> None:
+    """And never further than they must to go on from the one before."""
+    asks = run()[2]
+    words = talks.words()
+    gaps = [(one.end, two.start) for one, two in pairwise(words) if two.start - one.end >= samples(0.5)]
+    spanned = [(end, start) for end, start in gaps if any(a.window.start < end and a.window.end > start + samples(0.5) for a in asks)]
+    assert any(start - end < samples(1) for end, start in spanned)
+    assert all(start - end < samples(1.4) for end, start in spanned)  # planted words end before their sound does
+    lengths = [ask.window.end - ask.window.start for ask in asks]
+    assert max(lengths) > samples(10)
+    assert sum(one.window.start == two.window.start for one, two in pairwise(asks)) > len(asks) / 2
+
+
+def test_a_session_in_which_somebody_else_spoke_says_so_with_the_next_window() -> None:
+    core = Core("two", "en")
+    doubted = []
+    for block in talks.blocks(talks.talk()[: samples(20)]):
+        core.hear(block)
+        while (ask := core.ask()) is not None:
+            doubted.append(ask.doubted)
+            core.take(ask, Answer((), "en", 1.0, foreign=len(doubted) % 2 == 1))
+    assert len(doubted) > 5
+    assert doubted == [number % 2 == 1 for number in range(len(doubted))]
+    assert [entry["doubted"] for entry in core.schedule if "doubted" in entry] == doubted
 
 
 def test_what_is_known_of_a_window_is_what_a_report_finds() -> None:
@@ -298,7 +324,7 @@ def test_a_recogniser_that_was_away_catches_up_in_windows_it_can_take() -> None:
         said += core.take(ask, talks.answer(ask))
     said += core.finish()
     assert len(windows) <= 4
-    assert all(window.end - window.start <= samples(12) for window in windows)
+    assert all(window.end - window.start <= samples(LONGEST_S) for window in windows)
     cut = sum(one.end < word.end and word.start < one.end for one, _ in pairwise(windows) for word in talks.words())
     assert len(committed(said)) >= sum(w.end <= samples(24) for w in talks.words()) - cut
 

@@ -361,12 +361,13 @@ def test_gaps_are_in_order_and_apart() -> None:
     assert all(before.end < after.start for before, after in pairwise(intake.gaps))
 
 
-def test_all_sound_lies_on_the_grid_of_16_bits() -> None:
-    """A FLAC recording of 16 bits then holds exactly what was heard: what was filled in as well."""
-    loud = np.round(32_767 * np.clip(12 * voice(3, 48_000), -1, 1)).astype(np.int16)
-    intake = opened()
-    taken = intake.take(0, loud[:48_000], 0.0) + intake.take(96_000, np.stack([loud[96_000:], -loud[96_000:] // 3], axis=1), 1.0)
-    taken += intake.take(48_000, loud[48_000:96_000], 2.0) + intake.finish(3.0)
+@pytest.mark.parametrize("rate_hz", [16_000, 48_000])
+def test_all_sound_lies_on_the_grid_of_16_bits(rate_hz: int) -> None:
+    """A FLAC recording of 16 bits then holds exactly what was heard: what was filled in as well, and the average of channels."""
+    first, between, last = np.split(np.round(32_767 * np.clip(12 * voice(3, rate_hz), -1, 1)).astype(np.int16), 3)
+    intake = opened(rate_hz)
+    taken = intake.take(0, first, 0.0) + intake.take(2 * rate_hz, np.stack([last, -last // 3], axis=1), 1.0)
+    taken += intake.take(rate_hz, between, 2.0) + intake.finish(3.0)
     assert {type(each) for each in taken} == {AudioBlock, Filled}
     sound = np.concatenate([each.pcm for each in taken])
     recorded = np.round(sound * 32_768).astype(np.int32)

@@ -14,10 +14,12 @@ from stream_pipeline.asking import Answer, Ask, Said
 from stream_pipeline.asr import Asr, AsrError
 from stream_pipeline.core import Core
 from stream_pipeline.errors import Away
+from stream_pipeline.hearing import STEP
 from stream_pipeline.load import Pace
 from stream_pipeline.publish import METRICS, OTHERS, Outbox
 from stream_pipeline.record import Recorder
 from stream_pipeline.session import INBOX, Session
+from tests.samples import recording
 
 BLOCK = 320
 LIMIT_S = 15.0
@@ -150,6 +152,43 @@ def test_all_is_heard_recognised_and_said_in_order() -> None:
     assert all(entry["taken_at"] >= entry["start"] for entry in found.session.schedule)
     assert found.stored == ["000000000000.flac", "000000064000.flac"]
     assert found.core.shown == []
+
+
+def test_what_is_said_is_that_of_single_blocks_and_comes_with_the_block_that_completes_a_step() -> None:
+    """However many wait, off the grid of steps, and with losses."""
+    pcm = recording()[: 12 * RATE_HZ]
+    starts = [at for at in range(1_000, pcm.size - BLOCK, BLOCK) if not (20_000 < at < 21_000 or 90_000 < at < 120_000 or at % 7_000 < 320)]
+    ends = [0, *(at + BLOCK for at in starts)]
+    blocks = [AudioBlock("s", at, pcm[at : at + BLOCK], at - end, 0.0) for at, end in zip(starts, ends, strict=False)]
+    core, alone = Core("s", "en"), list[Said]()
+    for one in blocks:
+        alone += core.hear(one)
+    core.close()
+    alone += core.finish()
+
+    async def lived(at_once: int) -> list[Said]:
+        said: list[Said] = []
+
+        async def publish(more: Sequence[Said]) -> None:
+            said.extend(more)
+
+        async def write(name: str, content: bytes) -> None:
+            raise AssertionError((name, content))
+
+        session = Session("s", Core("s", "en"), None, publish, Recorder(write))
+        async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as tasks:
+            tasks.create_task(session.run())
+            for i, one in enumerate(blocks):
+                session.put(one)
+                if i % at_once == 0:
+                    for _ in range(3 * at_once):
+                        await asyncio.sleep(0)
+                    assert session.heard > (one.start + BLOCK) // STEP * STEP - 1
+            session.end()
+        return said
+
+    for at_once in (1, 23, len(blocks)):
+        assert asyncio.run(lived(at_once)) == alone
 
 
 def test_without_a_recogniser_there_are_numbers_and_no_words() -> None:

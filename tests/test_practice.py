@@ -1,74 +1,31 @@
 """The practice page in a real browser before anybody speaks: which microphone, how loud, what the browser does to it, what is wrong."""
 
 import re
-import shutil
-import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Playwright, Route, expect, sync_playwright
 
 from engines.embedded import Servers
 from speech.audio import Floats
-from tests.api_server import Running, running, settings_for
-from tests.databases import database
-from tests.test_page import CONTRASTS, FLAGS
-
-FAKE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-RATE_HZ = 48_000
-
-
-def chromium(playwright: Playwright, *arguments: str) -> Browser:
-    """A browser with these switches besides the usual ones; skips where there is none."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("no Chromium on this machine; Debian has it as the package chromium")
-    return playwright.chromium.launch(executable_path=path, args=[*FLAGS.split(), *arguments])
-
-
-def hearing(path: Path, pcm: Floats) -> list[str]:
-    """Switches that make this sound, (n,) at 48 kHz, what every microphone hears, again and again."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        file.writeframes(np.rint(np.clip(pcm, -1, 1) * 32767).astype("<i2").tobytes())
-    return [*FAKE, f"--use-file-for-fake-audio-capture={path}"]
+from tests.api_server import Running
+from tests.browsers import FAKE, PLACES, RATE_HZ, chromium, hearing, serving, shown
+from tests.test_page import CONTRASTS
 
 
 @pytest.fixture(scope="module")
 def server(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("practice")
-    with database(servers.database_url) as url, running(settings_for(folder), replace(servers, database_url=url)) as made:
+    with serving(servers, tmp_path_factory.mktemp("practice")) as made:
         yield made
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
 def playwright(server: Running) -> Iterator[Playwright]:
-    del server  # it begins before Playwright and ends after it: beside Playwright's loop there can be no asyncio.run
+    del server  # it begins before Playwright
     with sync_playwright() as started:
         yield started
-
-
-@contextmanager
-def shown(browser: Browser, url: str, path: str = "/practice", script: str = "") -> Iterator[Page]:
-    """A page, held to have asked for nothing outside and complained of nothing."""
-    complaints: list[str] = []
-    page = browser.new_page(viewport={"width": 1200, "height": 844})
-    page.set_default_timeout(15_000)
-    page.add_init_script(script)
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith(f"{url}/") else complaints.append(request.url))
-    page.goto(url + path)
-    yield page
-    page.close()
-    assert complaints == []
 
 
 @pytest.fixture(scope="module")
@@ -214,23 +171,108 @@ def test_a_refused_start_is_told_and_leaves_nothing_behind(beeping: Browser, ser
     page.close()
 
 
-def test_silence_is_asked_about_and_another_window_may_take_over(playwright: Playwright, server: Running, tmp_path: Path) -> None:
+def test_the_start_is_calm_and_moves_nothing(beeping: Browser, server: Running) -> None:
+    offers: list[Route] = []
+    with shown(beeping, server.url) as page:
+        page.route(re.compile("/offer$"), lambda route: offers.append(route))
+        with page.expect_request(re.compile("/offer$")):
+            page.get_by_role("button", name="Start recording").press("Enter")
+        expect(page.locator(".running")).to_contain_text("Connecting…")
+        expect(page.locator(".notice")).to_be_empty()
+        expect(page.get_by_role("status").last).to_have_text("Connecting")
+        expect(page.get_by_role("button", name="Stop and get the report")).to_be_focused()
+        before = page.evaluate(PLACES)
+        assert len(before) == 6
+        offers[0].continue_()
+        expect(page.locator(".running")).to_contain_text("Recording")
+        expect(page.locator(".notice")).to_be_empty()
+        assert page.evaluate(PLACES) == before
+        page.keyboard.press("Enter")
+        expect(page.locator(".running")).to_contain_text("Stopping")
+        assert page.evaluate(PLACES) == before
+        page.wait_for_url(re.compile("/sessions/"))
+
+
+def test_a_start_whose_answer_was_lost_makes_one_session(beeping: Browser, server: Running) -> None:
+    keys: list[str] = []
+
+    def lose(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            route.fetch()  # the server has made it
+            route.abort()
+        else:
+            route.continue_()
+
+    before = {row["id"] for row in server.sql("select id from sessions")}
+    with shown(beeping, server.url, expected="net::ERR_FAILED") as page:
+        page.route(re.compile("/v1/sessions$"), lose)
+        page.get_by_role("button", name="Start recording").press("Enter")
+        expect(page.locator(".trouble")).to_contain_text("The server cannot be reached.")
+        expect(page.get_by_role("button", name="Start recording")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator(".running")).to_contain_text("Recording")
+        made = {row["id"] for row in server.sql("select id from sessions")} - before
+        assert [str(one) for one in made] == [page.url.rpartition("/")[2]]
+        assert len(keys) == 2
+        page.get_by_role("button", name="Stop and get the report").press("Enter")
+        page.wait_for_url(re.compile("/sessions/"))
+        page.unroute_all()
+        page.goto(f"{server.url}/practice")
+        with page.expect_request(re.compile("/v1/sessions$")) as next_one:
+            page.get_by_role("button", name="Start recording").press("Enter")
+        assert next_one.value.headers["idempotency-key"] not in keys
+
+
+def test_an_upload_whose_first_answer_was_lost_makes_one_session(beeping: Browser, server: Running, tmp_path: Path) -> None:
+    lost: list[Route] = []
+
+    def lose(route: Route) -> None:
+        if route.request.method == "POST" and not lost:
+            lost.append(route)
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    path = tmp_path / "lost.wav"
+    hearing(path, syllables(0.2))
+    with shown(beeping, server.url, "/", expected="net::ERR_FAILED") as page:
+        page.route(re.compile("/v1/sessions$"), lose)
+        page.locator("input[type=file]").set_input_files(path)
+        page.get_by_role("button", name="Try again").click()
+        page.wait_for_url(re.compile("/sessions/"))
+        (made,) = server.sql("select id, state from sessions where title = 'lost'")
+        assert str(made["id"]) == page.url.rpartition("/")[2]
+
+
+def test_another_window_may_take_over_and_silence_is_asked_about(playwright: Playwright, server: Running, tmp_path: Path) -> None:
     browser = chromium(playwright, *hearing(tmp_path / "nothing.wav", np.zeros(RATE_HZ, np.float32)))
-    with shown(browser, server.url) as first:
+    deaf = "RTCPeerConnection.prototype.close = () => undefined; Object.defineProperty(RTCPeerConnection.prototype, 'connectionState', { get: () => 'connected' })"  # noqa: E501
+    elsewhere = "Another window speaks for this session now. What you say here is not heard."
+    with shown(browser, server.url, script=deaf) as first:  # only the session's events tell it
         first.get_by_role("button", name="Start recording").click()
-        said = "We hear nothing from Fake Default Audio Input: is it muted?"
-        expect(first.locator(".notice")).to_contain_text(said, timeout=20_000)
-        expect(first.get_by_role("status").last).to_have_text(said)
-        first.get_by_role("button", name="Use Fake Audio Input 1").click()
-        expect(first.locator(".notice")).to_be_empty()  # for ten seconds more
+        expect(first.locator(".running")).to_contain_text("Recording")
+        before = first.evaluate(PLACES)
         session = first.url.rpartition("/")[2]
         with shown(browser, server.url, f"/practice/{session}") as second:
             expect(second.locator("h1")).to_have_text("Your session is still open")
             second.get_by_role("button", name="Go on recording").click()
-            expect(first.locator(".notice")).to_contain_text("Another window speaks for this session now", timeout=15_000)
-            second.get_by_role("button", name="Stop and get the report").click()
-            second.wait_for_url(f"{server.url}/sessions/{session}")
+            expect(first.locator(".notice .note")).to_have_text(elsewhere)
+            expect(first.get_by_role("status").last).to_have_text(elsewhere)
+            assert first.evaluate(PLACES) == before
+            expect(second.locator(".running")).to_contain_text("Recording")
+            first.get_by_role("button", name="Speak here again").press("Enter")
+            expect(first.get_by_role("button", name="Stop and get the report")).to_be_focused()
+            expect(second.locator(".notice .note")).to_have_text(elsewhere)
+            said = "We hear nothing from Fake Default Audio Input: is it muted?"
+            expect(first.locator(".notice .trouble")).to_have_text(said, timeout=15_000)
+            expect(first.get_by_role("status").last).to_have_text(said)
+            first.get_by_role("button", name="Use Fake Audio Input 1").click()
+            expect(first.locator(".notice")).to_be_empty()  # for ten seconds more
+            first.get_by_role("button", name="Stop and get the report").click()
             first.wait_for_url(f"{server.url}/sessions/{session}")
+            second.wait_for_url(f"{server.url}/sessions/{session}")
     browser.close()
 
 

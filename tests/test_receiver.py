@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rtc import sdp
-from rtc.decoder import OpusDecoder
+from rtc.decoder import OpusDecoder, OpusDecoder16, opus_decoder
 from rtc.intake import Intake, Taken
 from rtc.peer import Peer, Peers
 from rtc.receiver import Rtp, parsed
@@ -85,12 +85,12 @@ async def connected(intake: Intake | None = None) -> AsyncIterator[Heard]:
         await peers.close()
 
 
-def reference(packets: list[bytes]) -> Floats:
+def reference(packets: list[bytes], decoder: OpusDecoder16 | OpusDecoder | None = None) -> Floats:
     """What a perfect network gives."""
-    intake, decoder, taken = Intake("s"), OpusDecoder(), []
-    intake.connect(48_000, 0, 0.0)
+    intake, decoder, taken = Intake("s"), decoder or opus_decoder(), []
+    intake.connect(decoder.rate_hz, 0, 0.0)
     for i, packet in enumerate(packets):
-        taken += intake.take(i * PTIME, decoder.decode(packet), 0.0)
+        taken += intake.take(i * decoder.rate_hz // 50, decoder.decode(packet), 0.0)
     return np.concatenate([each.pcm for each in taken + intake.finish(0.0)])
 
 
@@ -130,6 +130,22 @@ def test_only_what_is_lost_is_lost_and_the_rest_is_in_its_place(link: Link[int])
     assert settled.sum() > (0.9 if not lost else 0.1) * near.size
     difference = np.sqrt(np.mean(np.square(sound[: near.size] - perfect[: near.size])[settled]))
     assert difference < 0.02 * np.sqrt(np.mean(np.square(perfect)))
+
+
+def test_where_libopus_is_out_of_reach_sound_is_the_same_and_a_block_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtc.receiver.opus_decoder", OpusDecoder)
+    packets = speech(2)
+
+    async def talk() -> Heard:
+        async with connected() as heard:
+            await heard.carry(packets, Link(seed=1))
+        return heard
+
+    heard = run(talk())
+    assert heard.intake.lost == 0
+    assert heard.intake.end == len(packets) * 320
+    sound = heard.line()[: (len(packets) - 1) * 320]
+    np.testing.assert_array_equal(sound, reference(packets, OpusDecoder())[: sound.size])
 
 
 def test_nothing_of_aiortc_holds_sound() -> None:

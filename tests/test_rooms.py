@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,12 +34,13 @@ from db.sessions import Session
 from engines.blobs import Blobs, open_blobs
 from engines.bus import Bus
 from engines.embedded import Servers
-from engines.live_log import Event, LiveLog
+from engines.live_log import Entry, Event, LiveLog
 from rtc.resample import Samples16
 from speech.audio import RATE_HZ, AudioBlock
 from speech.errors import PROBLEMS as SENTENCES
 from stream_pipeline.asking import Said
 from stream_pipeline.core import Core
+from stream_pipeline.record import Recorder
 from tests.api_server import Running, running, settings_for
 from tests.databases import database
 from tests.samples import recording
@@ -135,7 +136,7 @@ def play(servers: Servers, data_folder: Path, tmp_path: Path) -> Iterator[Callab
     """Runs a scenario in a house of its own."""
 
     async def run(url: str, scenario: Scenario) -> None:
-        settings = Settings(data=data_folder, asr_model="bundled", device="cpu", threads=2)
+        settings = Settings(data=data_folder, asr_model="bundled", device="cpu", threads=2, database_url=url)
         async with (
             asyncio.timeout(LIMIT_S),
             Database.open(url) as db,
@@ -291,6 +292,7 @@ def test_who_may_not_join_is_told_why(play: Callable[[Scenario], None]) -> None:
                 await server.join(house.org, uploaded)
             with refusal("live-elsewhere"):
                 await server.join(house.org, elsewhere)
+            assert (PROBLEMS["live-elsewhere"].status, PROBLEMS["live-elsewhere"].retry_after_s) == (503, 5)  # it passes
             with refusal("wrong-state", state="complete"):
                 await server.join(house.org, done)
             room = await server.join(house.org, one)
@@ -324,6 +326,58 @@ def test_a_server_that_stops_in_order_loses_nothing(play: Callable[[Scenario], N
         assert (found.state, found.interrupted) == ("processing", True)
         await join(house.blobs, f"{house.org}/{session}/live/", house.folder / "joined.flac")
         assert decode(house.folder / "joined.flac").pcm.size == pytest.approx(5.5 * RATE_HZ, abs=640)
+
+    play(scenario)
+
+
+def test_a_server_that_stops_waits_for_no_last_words(play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_pipeline.session.LAST_EVENTS_S", 2 * LIMIT_S)
+    monkeypatch.setattr(live, "STOP_WITHIN_S", 2 * LIMIT_S)
+
+    async def scenario(house: House) -> None:
+        append_many = house.log.append_many
+        stuck = asyncio.Event()
+
+        async def hanging(session: UUID, entries: Sequence[Entry]) -> int:
+            if entries[0].data != {"session": "processing"}:
+                stuck.set()
+                await asyncio.Event().wait()
+            return await append_many(session, entries)
+
+        session = await house.created()
+        async with house.open() as server:
+            room = await server.join(house.org, session)
+            monkeypatch.setattr(house.log, "append_many", hanging)
+            speak(room, connected(room), 0, speech(0, 2))
+            ending = asyncio.create_task(room.end())
+            await stuck.wait()
+        await ending
+        found = await house.session(session)
+        assert (found.state, found.interrupted) == ("processing", False)
+
+    play(scenario)
+
+
+def test_a_session_that_failed_is_ended_though_its_server_lives(play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(live, "TIDY_EVERY_S", 0.02)
+    monkeypatch.setattr(live, "LEASE_S", 0.5)
+
+    async def broken(self: Recorder) -> None:
+        raise ZeroDivisionError(self)
+
+    async def scenario(house: House) -> None:
+        failing, other = await house.created(), await house.created()
+        async with house.open() as server:
+            room = await server.join(house.org, other)
+            await house.states(other, "live")  # it runs
+            with monkeypatch.context() as patched:
+                patched.setattr(Recorder, "run", broken)
+                await (await server.join(house.org, failing)).done.wait()
+            await house.states(failing, "failed")
+            assert room.why is None
+            assert (await house.session(other)).state == "live"
+        assert (await house.session(failing)).interrupted
 
     play(scenario)
 
@@ -454,6 +508,27 @@ def test_a_killed_server_leaves_a_session_that_another_one_ends(play: Callable[[
         assert (found.state, found.interrupted) == ("processing", True)
         await join(house.blobs, f"{house.org}/{session}/live/", house.folder / "joined.flac")
         assert decode(house.folder / "joined.flac").pcm.size == 12 * RATE_HZ  # of 13 s
+
+    play(scenario)
+
+
+def test_a_server_with_a_store_of_its_own_ends_at_once_what_a_killed_one_has_left(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LEASE_S", 2 * LIMIT_S)
+
+    async def scenario(house: House) -> None:
+        left, mine = await house.created(), await house.created()
+        async with house.db.tenant(house.org) as tx:
+            await sessions.go_live(tx, left, "killed")
+        house.settings = replace(house.settings, database_url=None)
+        async with house.open() as server:
+            room = await server.join(house.org, mine)
+            await house.states(left, "failed")
+            with refusal("wrong-state", state="failed"):
+                await server.join(house.org, left)
+            assert room.why is None
+        assert (await house.session(left)).interrupted
 
     play(scenario)
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from recognition.whisper import Encoded, Recogniser
+from recognition.whisper import Decoded, Encoded, Recogniser
 from speech.audio import RATE_HZ, Floats
 from speech.edges import Placed
 from speech.loops import repetitive
@@ -131,3 +131,12 @@ def test_honest_prose_is_none(text: str) -> None:
 
 def test_anaphora_is_none_without_its_punctuation_either() -> None:
     assert not repetitive(bare(ANAPHORA))
+
+
+def test_more_text_than_can_be_cut_into_letters_is_placed_by_words(recogniser: Recogniser, windows: list[Floats]) -> None:
+    encoded = recogniser.encode(windows[:1])
+    tokens = recogniser.decode(encoded, "en")[0].tokens * 14
+    placed = recogniser.place(encoded, [Decoded(tokens, (1.0,) * len(tokens), -0.1, 0.0)], "en")[0]
+    assert len(placed) == 14 * len(FIRST.split())
+    starts = [p.word.start for p in placed]
+    assert starts == sorted(starts)

@@ -118,8 +118,8 @@ export function problemOf(status: number, body: string, retryAfter: string | nul
 }
 
 /** One request; gives the decoded JSON. Raises Problem, or AbortError when `signal` says so. */
-export async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const headers: Record<string, string> = { Accept: "application/json, application/problem+json" };
+export async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal, more: Record<string, string> = {}): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json, application/problem+json", ...more };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer: Response;
   let text: string;
@@ -135,6 +135,17 @@ export async function call<T>(method: string, path: string, body?: unknown, sign
 }
 
 export const at = (id: string, rest = "") => `/v1/sessions/${id}${rest}`;
+
+/** A session that is asked for. Sent again, because its answer was lost, it is still one session. */
+export interface Wish {
+  key: string;
+  body: unknown;
+}
+
+// Not randomUUID: pages over plain http from another machine have none.
+export const wish = (body: unknown): Wish => ({ key: crypto.getRandomValues(new BigUint64Array(2)).join("-"), body });
+
+export const make = (wished: Wish, signal?: AbortSignal) => call<Session>("POST", "/v1/sessions", wished.body, signal, { "Idempotency-Key": wished.key });
 
 /** What to call a session: its title, else the recording's name. */
 export function nameOf(session: Session): string {

@@ -2,6 +2,7 @@
 
 export interface Link {
   by: "peer" | "socket";
+  id: string; // what the server calls it in events; empty where it is told by itself that another one took over
   ended: Promise<End>;
   use(stream: MediaStream): void; // another microphone
   sent(): Promise<void>; // all that was captured so far is on its way
@@ -9,8 +10,8 @@ export interface Link {
   close(): void;
 }
 
-/** closed: by the server, for another connection or because the session has ended. */
-export type End = "lost" | "closed";
+/** closed: by the server, which says why in the session's events. replaced: another connection speaks, or the session has ended. */
+export type End = "lost" | "closed" | "replaced";
 
 /** No way to the server right now. */
 export class Unreached extends Error {}

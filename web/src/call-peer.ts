@@ -10,9 +10,10 @@ const GRACE_MS = 1500; // a line that comes back by itself is faster than a new 
 const UNDERWAY_MS = 300; // for the last packets, since nobody says when they have come
 const OPUS = "maxaveragebitrate=64000;stereo=0;useinbandfec=1;usedtx=0"; // transparent for a voice; silence is sent as sound
 
-interface Description {
+interface Answer {
   sdp: string;
   type: RTCSdpType;
+  connection: string;
 }
 
 /** Raises Unreached where nothing gets through, Problem where the server refuses. */
@@ -27,13 +28,14 @@ export async function byPeer(session: string, stream: MediaStream, servers: RTCI
     await until(peer, "icegatheringstatechange", () => peer.iceGatheringState === "complete", GATHER_MS);
     const limit = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
     const offer = { sdp: peer.localDescription?.sdp ?? "", type: "offer" };
-    const answer = await call<Description>("POST", at(session, "/offer"), offer, limit).catch((error: unknown) => {
+    const answer = await call<Answer>("POST", at(session, "/offer"), offer, limit).catch((error: unknown) => {
       throw error instanceof DOMException && !signal.aborted ? new Unreached() : error;
     });
     await peer.setRemoteDescription({ type: answer.type, sdp: tuned(answer.sdp) });
     if (!(await until(peer, "connectionstatechange", () => peer.connectionState === "connected", CONNECT_MS)) || signal.aborted) throw new Blocked();
     return {
       by: "peer",
+      id: answer.connection,
       ended,
       use: (stream) => void sender.replaceTrack(stream.getAudioTracks()[0] ?? null),
       sent: () => Promise.resolve(),

@@ -35,7 +35,7 @@ export async function bySocket(session: string, capture: Capture, placed: (expec
     socket.addEventListener("message", (event: MessageEvent<string>) => {
       const message = JSON.parse(event.data) as Message;
       if (message.ready) done(message.ready);
-      if (message.error?.code === "not-heard") why = "closed";
+      if (message.error?.code === "not-heard") why = "replaced";
     });
   });
   clearTimeout(limit);
@@ -61,6 +61,7 @@ export async function bySocket(session: string, capture: Capture, placed: (expec
   pump();
   return {
     by: "socket",
+    id: "",
     ended,
     use: () => undefined, // it sends what is captured, wherever that comes from
     sent: async () => {

@@ -1,7 +1,7 @@
 /** Keeps a session's sound flowing: by WebRTC, else over a WebSocket; after a break on the same session again, and what was missed is sent after. */
 
 import { at, call, Problem, type Session } from "./api";
-import { Blocked, Unreached, type Link } from "./call-link";
+import { Blocked, Unreached, type End, type Link } from "./call-link";
 import { byPeer } from "./call-peer";
 import { bySocket } from "./call-socket";
 import type { Envelope } from "./live/store";
@@ -14,14 +14,13 @@ const WORTH_S = 0.2; // what is shorter is single packets: they come all the tim
 const UNDERWAY_S = 0.1; // what a reading of the numbers takes to get here at least: packets, their buffer, and the way back
 const ENDING_MS = 60_000; // for a lost line to come back after the last word, and for what was missed: the server waits no longer
 const ANSWER_MS = 4000;
-const FRESH_MS = 1500; // a reading: there are five a second while anybody is heard
-const TOLD_MS = 2000; // after a break, until the server says what it misses
+const TOLD_MS = 2000; // after a break, until the server says what it misses, or why it hung up
 
 export type Line =
   | { at: "connecting" }
   | { at: "open"; by: "peer" | "socket" }
   | { at: "lost" }
-  | { at: "elsewhere" } // the server hung up: another window speaks, or the session has ended
+  | { at: "elsewhere" } // another window speaks, or the session has ended
   | { at: "refused"; problem: Problem }; // and not tried again
 
 type Seconds = readonly [number, number];
@@ -31,6 +30,7 @@ export class Call {
   private readonly began: number; // sample of the capture: nothing from before is sent
   private readonly clock: Clock;
   private readonly sent = new Set<string>(); // gaps
+  private readonly replaced = new Set<string>(); // connections that another one took over from
   private link: Link | null = null;
   private opened = false;
   private ending = false;
@@ -38,6 +38,7 @@ export class Call {
   private gaps: readonly Seconds[] = [];
   private filling: Promise<void> | null = null;
   private retry: () => void = () => undefined;
+  private look: () => void = () => undefined; // whether it is ours
 
   constructor(
     private readonly session: string,
@@ -50,11 +51,15 @@ export class Call {
     void this.run();
   }
 
-  /** Takes what the session says of itself: where its clock is, and what it misses. */
+  /** Takes what the session says of itself: where its clock is, what it misses, and who is not heard any more. */
   heard(event: Envelope): void {
-    const { at, lost } = event.data;
+    const { at, lost, replaced } = event.data;
     if (event.stream === "metrics" && typeof at === "number") this.clock.heard(at);
     else if (event.stream === "state" && Array.isArray(lost)) this.gaps = lost as Seconds[];
+    else if (event.stream === "state" && typeof replaced === "string") {
+      this.replaced.add(replaced);
+      this.look();
+    }
     if (this.gaps.length > 0) this.fill();
   }
 
@@ -97,14 +102,14 @@ export class Call {
         if (over.aborted) return link.close();
         [this.link, this.opened, failures] = [link, true, 0];
         this.onLine({ at: "open", by: link.by });
-        const why = await link.ended;
+        const taken = this.taken(link);
+        let why = await Promise.race([link.ended, taken]);
         link.close();
         this.link = null;
+        if (why === "closed") why = await Promise.race([taken, pause(TOLD_MS).then(() => "lost" as const)]);
         if (over.aborted || this.ending) return;
-        // Whose own sound does not arrive, and readings of the session go on: somebody else is heard. Taking it back would go on for ever.
-        const taken = why === "closed" || (link.by === "peer" && performance.now() - this.clock.arrivedMs < FRESH_MS);
-        this.onLine({ at: taken ? "elsewhere" : "lost" });
-        if (taken) return;
+        this.onLine({ at: why === "replaced" ? "elsewhere" : "lost" });
+        if (why === "replaced") return; // taking it back would go on for ever
       } catch (error) {
         if (over.aborted) return;
         if (!(error instanceof Problem || error instanceof Unreached)) throw error;
@@ -117,6 +122,14 @@ export class Call {
       }
       await this.wait(WAITS_S[Math.min(failures, WAITS_S.length - 1)] ?? 1);
     }
+  }
+
+  /** Until another connection speaks instead of this one. */
+  private taken({ id }: Link): Promise<End> {
+    return new Promise((done) => {
+      this.look = () => this.replaced.has(id) && done("replaced");
+      this.look();
+    });
   }
 
   private async connect(): Promise<Link> {
@@ -220,7 +233,6 @@ interface Placing {
 
 /** Where the session's clock lies in what is captured here. Exact over a WebSocket, which counts; else from when readings of it arrive. */
 class Clock {
-  arrivedMs = -Infinity; // when the newest reading came
   private readonly placings: Placing[] = [];
   private seen = 0; // the newest reading, samples of the session
   private exact = false;
@@ -235,7 +247,6 @@ class Clock {
   heard(sample: number): void {
     if (sample <= this.seen) return; // told again, after a break
     this.seen = sample;
-    this.arrivedMs = performance.now();
     const placing = this.placings.at(-1);
     if (this.exact || !placing) return;
     const origin = this.capture.count - (sample / SESSION_HZ + UNDERWAY_S) * this.capture.rateHz;

@@ -29,6 +29,7 @@ export function Meter({ capture, device, onWord }: { capture: Capture; device: s
         judged = level.seconds;
         setJudgement(level.judgement);
         const loudest = level.loudestDbfs;
+        bar.current?.setAttribute("aria-valuenow", String(Math.round(Math.max(loudest, FLOOR_DBFS))));
         if (number.current) number.current.textContent = loudest < -99 ? "\u2212\u221e dBFS" : `${printed(loudest, 0)} dBFS`;
       }
     });

@@ -1,6 +1,6 @@
 /** Before the start: which microphone, how loud it is, what the browser does to it, and what will become of what it hears. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { microphones, oddity, processing, type Microphone, type Processing } from "./mic";
 import type { Capture } from "./mic-capture";
 import { Meter } from "./mic-meter";
@@ -19,8 +19,13 @@ export function Check({ capture, starting, again, problem, onChoose, onStart, on
   const [choice, setChoice] = useState<Microphone[]>([]);
   const [track, setTrack] = useState(capture.track);
   const [gone, setGone] = useState(false);
+  const startButton = useRef<HTMLButtonElement>(null);
   const device = track.label || "the microphone";
 
+  // Back from a start that was refused: where it was pressed.
+  useEffect(() => {
+    if (problem) startButton.current?.focus();
+  }, []);
   useEffect(() => {
     const list = () => void microphones().then(setChoice);
     list();
@@ -59,7 +64,7 @@ export function Check({ capture, starting, again, problem, onChoose, onStart, on
       {odd && <p class="note">{odd}</p>}
       <p class="hint sound">{told(processing(track))}</p>
       <p class="actions">
-        <button type="button" class="main large" disabled={starting || gone} onClick={onStart}>
+        <button ref={startButton} type="button" class="main large" disabled={gone} aria-disabled={starting} onClick={() => starting || onStart()}>
           {starting ? "Starting…" : again ? "Go on recording" : "Start recording"}
         </button>
       </p>

@@ -1,5 +1,6 @@
 /** While it is live: what is said and measured, how long it has been, and what is wrong where something is. */
 
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { at, call, Problem, type Session } from "./api";
 import { Call, type Line } from "./call";
@@ -78,7 +79,7 @@ export function Live({ capture, session, servers, onSaid, onRefused }: Props) {
     else onRefused(line.problem);
   }, [line]);
 
-  /** The server hung up: because the session is over, or because another window speaks. */
+  /** Another window speaks, or the session is over. */
   async function look() {
     try {
       const { state } = await call<Session>("GET", at(session));
@@ -98,10 +99,15 @@ export function Live({ capture, session, servers, onSaid, onRefused }: Props) {
     location.assign(`/sessions/${session}`);
   }
 
+  /** What was pressed is about to vanish, and the focus must not vanish with it. */
+  function goOn(act: () => void) {
+    stopButton.current?.focus();
+    act();
+  }
+
   async function stop() {
     setEnding(true);
     setProblem("");
-    onSaid("Stopping");
     await ongoing.current?.finish();
     for (const waitMs of [...END_WAITS_MS, null]) {
       try {
@@ -130,55 +136,66 @@ export function Live({ capture, session, servers, onSaid, onRefused }: Props) {
     return () => document.removeEventListener("keydown", press);
   });
 
-  const notice = problem || told(line, following, late, ending, ear.trouble);
-  useEffect(() => onSaid(notice || (line.at === "open" ? "Recording. Speak." : "Connecting")), [notice, line.at]);
+  const notice = problem ? grave(problem) : told(line, following, late, ending, ear.trouble);
+  useEffect(() => onSaid(notice?.words ?? (line.at === "open" ? "Recording. Speak." : "Connecting")), [notice?.words, line.at]);
 
   return (
     <>
       <h1 class="quiet">Practice</h1>
       <div class="studio">
-        <p class={`running ${line.at}`}>
+        <p class={`running ${ending ? "ending" : line.at}`}>
           <i class="dot" aria-hidden="true" />
-          <Elapsed store={store} line={line} />
+          <Elapsed store={store} ending={ending} /> <span class="hint">{ending ? "Stopping" : STATUS[line.at]}</span>
         </p>
         <button ref={stopButton} type="button" class="main" disabled={ending} aria-keyshortcuts="Control+Enter" title="Ctrl + Enter" onClick={() => void stop()}>
           {ending ? "Stopping…" : "Stop and get the report"}
         </button>
         <Overlay store={store} />
       </div>
-      <div class="notice">
-        {notice && <p class={line.at === "open" && !ear.trouble && !problem ? "note" : "trouble"}>{notice}</p>}
-        {line.at === "elsewhere" && !ending && (
-          <p class="actions left">
-            <button type="button" class="plain" onClick={() => setTurn(turn + 1)}>
-              Speak here again
-            </button>
-          </p>
-        )}
-        {ear.choice.length > 0 && (
-          <p class="actions left">
-            {ear.choice.map(({ id, label }) => (
-              <button key={id} type="button" class="plain" onClick={() => void ear.choose(id)}>
-                Use {label}
-              </button>
-            ))}
-          </p>
-        )}
-      </div>
-      <LiveView store={store} />
+      <LiveView store={store} stale={late || line.at === "lost"}>
+        {notice && <p class={notice.kind}>{notice.words}</p>}
+        {line.at === "elsewhere" && !ending && <Button onPress={() => goOn(() => setTurn(turn + 1))}>Speak here again</Button>}
+        {ear.choice.map(({ id, label }) => (
+          <Button key={id} onPress={() => goOn(() => void ear.choose(id))}>
+            Use {label}
+          </Button>
+        ))}
+      </LiveView>
     </>
   );
 }
 
-/** What is amiss, the gravest first; nothing where all is well. */
-function told(line: Line, following: Following, late: boolean, ending: boolean, trouble: string): string {
-  if (line.at === "lost") return ending ? "Connection lost. The session ends as soon as it is back; keep this page open." : "Connection lost. Your last minute is kept; reconnecting…";
-  if (ending) return "";
-  if (line.at === "elsewhere") return "Another window speaks for this session now, or the server hung up. What you say here is not heard.";
-  if (trouble) return trouble;
-  if (line.at === "connecting") return "Connecting…";
-  if (following === "away" || late) return "The server does not answer right now. Go on: your last minute is kept.";
-  return "";
+const STATUS: Record<Line["at"], string> = {
+  connecting: "Connecting…",
+  open: "Recording",
+  lost: "No connection",
+  elsewhere: "Not heard",
+  refused: "No connection",
+};
+
+interface Notice {
+  kind: "trouble" | "note" | "calm";
+  words: string;
+}
+
+const grave = (words: string): Notice => ({ kind: "trouble", words });
+
+/** What is to be known, the gravest first; nothing where all is well. */
+function told(line: Line, following: Following, late: boolean, ending: boolean, trouble: string): Notice | null {
+  if (line.at === "lost") return grave(ending ? "Connection lost. The session ends as soon as it is back; keep this page open." : "Connection lost. Your last minute is kept; reconnecting…");
+  if (ending) return { kind: "calm", words: "The last words are being recognised; then your report is made." };
+  if (line.at === "elsewhere") return { kind: "note", words: "Another window speaks for this session now. What you say here is not heard." };
+  if (trouble) return grave(trouble);
+  if (line.at === "open" && (following === "away" || late)) return { kind: "note", words: "The server does not answer right now. Go on: your last minute is kept." };
+  return null;
+}
+
+function Button({ onPress, children }: { onPress: () => void; children: ComponentChildren }) {
+  return (
+    <button type="button" class="plain" onClick={onPress}>
+      {children}
+    </button>
+  );
 }
 
 /** Whether no reading came for some seconds: a line that is cut shows it only later. */
@@ -192,20 +209,17 @@ function useLate(store: Heard): boolean {
 }
 
 /** How long the session is, on its own clock; between its readings, and while there are none, time goes on. */
-function Elapsed({ store, line }: { store: Heard; line: Line }) {
+function Elapsed({ store, ending }: { store: Heard; ending: boolean }) {
   const [shownS, setShownS] = useState(0);
   useEffect(() => {
+    if (ending) return undefined;
     const timer = setInterval(() => {
       const sinceMs = store.arrivedMs ? performance.now() - store.arrivedMs : 0;
       setShownS((before) => Math.max(before, (store.tMs + sinceMs) / 1000));
     }, TICK_MS);
     return () => clearInterval(timer);
-  }, []);
-  return (
-    <>
-      <span class="clock">{clock(shownS)}</span> <span class="hint">{line.at === "open" ? "Recording" : line.at === "connecting" ? "Connecting" : "No connection"}</span>
-    </>
-  );
+  }, [ending]);
+  return <span class="clock">{clock(shownS)}</span>;
 }
 
 function Overlay({ store }: { store: LiveStore }) {
@@ -219,8 +233,8 @@ function Overlay({ store }: { store: LiveStore }) {
       <a href={address} target="_blank" rel="noopener">
         Overlay
       </a>
-      <button type="button" class="link" onClick={() => void navigator.clipboard.writeText(address).then(() => setCopied(true))}>
-        {copied ? "Address copied" : "Copy its address for OBS"}
+      <button type="button" class="link" title="Copy the overlay's address" onClick={() => void navigator.clipboard.writeText(address).then(() => setCopied(true))}>
+        {copied ? "Copied" : "Copy for OBS"}
       </button>
     </p>
   );

@@ -2,7 +2,7 @@
 
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { at, call, Problem, type Session } from "./api";
+import { at, call, make, Problem, wish, type Wish } from "./api";
 import { dated } from "./format";
 import { Capture } from "./mic-capture";
 import { Check } from "./practice-check";
@@ -21,6 +21,7 @@ function Practice({ rejoined, servers }: { rejoined: string | null; servers: RTC
   const [problem, setProblem] = useState("");
   const [said, setSaid] = useState("");
   const begun = useRef(rejoined); // a session that was made: it is used even where its first start was refused
+  const wished = useRef<Wish | null>(null); // whose answer has not come
 
   async function open(id?: string) {
     setProblem("");
@@ -50,7 +51,9 @@ function Practice({ rejoined, servers }: { rejoined: string | null; servers: RTC
     setProblem("");
     setStage({ at: "starting", capture });
     try {
-      begun.current ??= (await call<Session>("POST", "/v1/sessions", { kind: "live", title: `Practice, ${dated(new Date())}` })).id;
+      wished.current ??= wish({ kind: "live", title: `Practice, ${dated(new Date())}` });
+      begun.current ??= (await make(wished.current)).id;
+      wished.current = null;
       history.replaceState(null, "", `/practice/${begun.current}`); // a reload comes back to it
       setStage({ at: "live", capture, session: begun.current });
     } catch (error) {

@@ -209,7 +209,7 @@ function Head({ session, onRename }: { session: Session; onRename: (title: strin
         <State session={session} />
         {session.duration_s !== undefined && <span>{clock(session.duration_s)}</span>}
         <time dateTime={session.created_at}>{when(session.created_at)}</time>
-        {session.title && session.media?.filename && session.title !== session.media.filename && <span>{session.media.filename}</span>}
+        {session.title && session.media?.filename && session.title !== session.media.filename.replace(/\.\w{1,5}$/, "") && <span>{session.media.filename}</span>}
       </p>
     </>
   );

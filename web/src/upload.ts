@@ -1,6 +1,6 @@
 /** Brings a recording to the server in parts, goes on after a break, and remembers what is unfinished until the tab closes. */
 
-import { at, call, Problem, problemOf, UNREACHABLE, type Link, type Session, type Upload } from "./api";
+import { at, call, make, Problem, problemOf, UNREACHABLE, wish, type Link, type Upload, type Wish } from "./api";
 
 const REMEMBERED = "elocute.upload";
 const WAITS_S = [1, 2, 4, 8, 15, 30, 30, 30]; // two minutes without a byte getting through, then it is the user's turn
@@ -49,9 +49,15 @@ interface Begun {
   upload: Upload;
 }
 
+const wished = new WeakMap<File, Wish>(); // whose answer has not come
+
 async function created(file: File, title: string, signal: AbortSignal): Promise<Begun> {
-  const wanted = { title: title || file.name.replace(/\.\w{1,5}$/, ""), filename: file.name, size: file.size, content_type: file.type || "application/octet-stream" };
-  const session = await call<Session>("POST", "/v1/sessions", wanted, signal);
+  const wanted =
+    wished.get(file) ??
+    wish({ title: title || file.name.replace(/\.\w{1,5}$/, ""), filename: file.name, size: file.size, content_type: file.type || "application/octet-stream" });
+  wished.set(file, wanted);
+  const session = await make(wanted, signal);
+  wished.delete(file);
   if (!session.upload) throw new Problem("The server did not say where to put the recording. Try again.", 502, "");
   sessionStorage.setItem(REMEMBERED, JSON.stringify({ session: session.id, name: file.name, size: file.size, modified: file.lastModified }));
   return { id: session.id, upload: session.upload };

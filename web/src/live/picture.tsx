@@ -16,13 +16,15 @@ interface PictureInPicture {
 export async function openPictureInPicture(store: LiveStore): Promise<Window | null> {
   const picture = (window as { documentPictureInPicture?: PictureInPicture }).documentPictureInPicture;
   if (!picture) return open(`/overlay/${store.session}`, `elocute-${store.session}`, `popup,width=${WIDTH},height=${HEIGHT}`);
+  // As it was sent: a rule written out again loses each shorthand with a variable in it. Before the window, which nobody should see without.
+  const sheets = [...document.querySelectorAll<HTMLLinkElement>("link[rel=stylesheet]")];
+  const css = await Promise.all(sheets.map(async ({ href }) => (await fetch(href, { cache: "force-cache" })).text()));
   const opened = await picture.requestWindow({ width: WIDTH, height: HEIGHT });
   const page = opened.document;
   page.title = "Elocute";
   page.documentElement.lang = document.documentElement.lang;
-  // The rules, not links to them: nobody should see the page before its style is there.
   const style = new (opened as Window & typeof globalThis).CSSStyleSheet();
-  style.replaceSync([...document.styleSheets].flatMap((sheet) => [...sheet.cssRules].map((rule) => rule.cssText)).join("\n"));
+  style.replaceSync(css.join("\n"));
   page.adoptedStyleSheets = [style];
   page.body.className = "overlay window";
   render(

@@ -48,6 +48,22 @@ function columns({ pitch, ownHz, tMs }: LiveStore, points: number): Columns {
   return [xs, ys];
 }
 
+/** uPlot draws across gaps and cuts the line out again, which leaves slivers of steep ones on both sides. */
+function strokes(plot: uPlot, series: number, from: number, to: number): uPlot.Series.Paths {
+  const stroke = new Path2D();
+  let drawing = false;
+  for (let index = from; index <= to; index += 1) {
+    const st = plot.data[series]?.[index] ?? null;
+    if (st !== null) {
+      const [x, y] = [plot.valToPos(plot.data[0][index] ?? 0, "x", true), plot.valToPos(st, "y", true)];
+      if (!drawing) stroke.moveTo(x, y); // to itself a line is a dot
+      stroke.lineTo(x, y);
+    }
+    drawing = st !== null;
+  }
+  return { stroke };
+}
+
 export function Ribbon({ store, labels }: { store: LiveStore; labels: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   const page = useContext(Page);
@@ -90,20 +106,28 @@ export function Ribbon({ store, labels }: { store: LiveStore; labels: boolean })
             ticks: { show: false },
           },
         ],
-        series: [{}, { stroke: colour("--accent"), width: 3, cap: "round", points: { show: false }, spanGaps: false }],
+        series: [{}, { stroke: colour("--accent"), width: 3, cap: "round", points: { show: false }, paths: strokes }],
         hooks: { drawAxes: [lost] },
       },
       course(),
       into,
     );
-    const stop = paced(store, page, FAST_MS, () => {
+    const draw = () => {
       const { clientWidth: width, clientHeight: height } = into;
       if (width !== plot.width || height !== plot.height) plot.setSize({ width, height });
       plot.setData(course(), false);
       plot.redraw(true, true); // its colours follow the scheme
-    });
+    };
+    const stop = paced(store, page, FAST_MS, draw);
+    // Also while nothing comes.
+    const resized = new ResizeObserver(draw);
+    resized.observe(into);
+    const scheme = matchMedia("(prefers-color-scheme: dark)");
+    scheme.addEventListener("change", draw);
     return () => {
       stop();
+      resized.disconnect();
+      scheme.removeEventListener("change", draw);
       plot.destroy();
     };
   }, [store, page, labels]);

@@ -1,5 +1,6 @@
 /** What the speaker sees while speaking: the words, pace, loudness, pitch, and now and then one cue. The rest for who asks for it. */
 
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { SPACELESS } from "../format";
 import { Cue } from "./cue";
@@ -12,10 +13,19 @@ import { Transcript } from "./transcript";
 
 const READ_MS = 5000; // between what is read out
 
-export function LiveView({ store }: { store: LiveStore }) {
+interface Props {
+  store: LiveStore;
+  stale: boolean; // what is shown is not what is said
+  children: ComponentChildren; // what is to be known besides: it takes the place of the cue, so that nothing moves
+}
+
+export function LiveView({ store, stale, children }: Props) {
   return (
-    <div class="live">
-      <Cue store={store} />
+    <div class={stale ? "live stale" : "live"}>
+      <div class="strip">
+        <Cue store={store} />
+        <div class="notice">{children}</div>
+      </div>
       <Transcript store={store} />
       <div class="dials">
         <Pace store={store} />
