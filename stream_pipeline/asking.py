@@ -22,7 +22,6 @@ class Ask:
     held: tuple[Span, ...]  # where the sound may be a filled pause (speech.filled_pauses)
     language: str | None  # ISO 639-1; None: to be detected
     asked_at: int  # samples captured when it was asked
-    doubted: bool = False  # the window answered last was in another language
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Answer:
     words: tuple[Word, ...]  # on the clock of the session, in order, only those there is reason to believe; fillers have their kind
     language: str  # ISO 639-1
     language_probability: float  # 0..1
-    foreign: bool = False  # somebody spoke in another language than that of the session: no words are given
+    foreign: float = 0.0  # log odds that this is another language than that of the session
 
 
 @dataclass(frozen=True, slots=True)

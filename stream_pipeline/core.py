@@ -53,6 +53,8 @@ _PITCH_LATE = DELAY * HOP  # what is drawn of pitch lies so far back
 _CLOSURE = 6 * HOP  # 60 ms, the shortest silence that helps to place a word
 
 _SURE_LANGUAGE, _LANGUAGE_S = 0.7, 2.0
+# Log odds that somebody speaks another language than that of the session, before anything was heard, and after however much.
+_FOREIGN_AT_FIRST, _FOREIGN_AT_MOST = -1.0, 3.0
 _SPEAKING, _SILENT = 8, 50  # hops of speech in the last 200 ms, and of none in the last 500, that turn the state
 _SHOWN = ("rate_wpm", "articulation_syl_s", "pause_share", "longest_pause_s", "f0_median_hz", "f0_span_st", "f0_sd_st", "level_dbfs")
 
@@ -88,7 +90,7 @@ class Core:
         self.schedule: list[dict[str, Any]] = []  # what came from outside, to be logged: the caller writes it down and clears it
         self._language = language
         self._language_said = False
-        self._doubted = False  # whether the last answer was of another language
+        self._foreign = _FOREIGN_AT_FIRST
         self._degraded: str | None = None
         self._live = Live()
         self._hearing = Hearing(self._live)
@@ -154,7 +156,6 @@ class Core:
             _inside((Span(h.start + frames.start, h.end + frames.start) for h in held), window),
             self._language,
             self.captured,
-            self._doubted,
         )
 
     def take(self, ask: Ask, answer: Answer) -> list[Said]:
@@ -169,14 +170,13 @@ class Core:
                 "end": window.end,
                 "final": window.final,
                 "language": ask.language,
-                "doubted": ask.doubted,
                 "closed": self._closed and all(ask is not other for other in self._before_close),
                 "taken_at": self.captured,
             }
         )
-        self._doubted = answer.foreign
         said = self._learn_language(ask, answer)
-        hypothesis = Hypothesis(window, answer.words)
+        self._foreign = min(max(self._foreign + answer.foreign, -_FOREIGN_AT_MOST), _FOREIGN_AT_MOST)
+        hypothesis = Hypothesis(window, () if self._foreign > 0.0 else answer.words)  # a television, a caller
         delta = self._agreement.take(hypothesis, self.captured)
         if window.end > self._taken_to:
             self._taken_to, self._left = window.end, window.start
@@ -184,7 +184,7 @@ class Core:
             self._finished(window.end)
         elif window.end > self._done and (self._last is None or window.end > self._last.window.end):
             self._last = hypothesis
-        if not answer.words and not delta.tentative:
+        if not hypothesis.words and not delta.tentative:
             self._from = max(self._from, window.end - _NOTHING_IN)
         return said + self._tell([delta, *self._promoted()])
 

@@ -72,8 +72,7 @@ def _scheduled(core: Core, blocks: Iterable[AudioBlock], answer: Answering, sche
     def put(closed: bool) -> None:
         while questions and questions[0][0] <= core.captured and schedule[questions[0][1]]["closed"] <= closed:
             entry = schedule[questions[0][1]]
-            framed = core.framed(Window(entry["start"], entry["end"], entry["final"]))
-            ask = replace(framed, language=entry["language"], doubted=entry["doubted"])
+            ask = replace(core.framed(Window(entry["start"], entry["end"], entry["final"])), language=entry["language"])
             asked[questions.popleft()[1]] = ask, answer(ask)
 
     def taken(closed: bool) -> Iterator[Said]:
