@@ -19,11 +19,11 @@ from stream_pipeline.asking import Answer, Ask
 
 # What a window is padded to: the shortest of these that leaves _TAIL after its sound. 10 s are as exact as 30 on windows cut anywhere, and
 # cost a ninth; at 8 s the recogniser does not know where to stop and adds words.
-_LENGTHS = tuple(seconds * RATE_HZ for seconds in (10, 12, 15, 20, 30))
+_LENGTHS = tuple(seconds * RATE_HZ for seconds in (10, 11, 12, 13, 14, 15, 18, 30))
 _TAIL = 3 * RATE_HZ
 # Mean log probabilities per token: above the first the text is in the language of the sound; below the second a beam finds a better one;
 # below the third it hardly says what was said.
-_OUT_OF_QUESTION, _DOUBTFUL, _UNLIKELY = -0.25, -0.45, -0.9
+_OUT_OF_QUESTION, _DOUBTFUL, _UNLIKELY = -0.25, -0.6, -0.9
 # Log odds of another language by the probability of the session's, and by that of the text; from synthetic speech in eight languages
 # against that of learners of English, whose accent is the hard case.
 _BY_SOUND = ((0.3, -0.85), (0.1, -0.2), (0.05, 0.5), (0.0, 1.35))
