@@ -349,7 +349,7 @@ class Live:
         while True:
             try:
                 async with self._db.tenant(self._org) as tx:
-                    abandoned = await db_sessions.abandoned(tx, LEASE_S, only=self._server if self._alone else None)
+                    abandoned = await db_sessions.abandoned(tx, LEASE_S, server=self._server if self._alone else None)
                 for session in abandoned:
                     if session not in self.rooms:
                         log.warning("the server of session %s has gone: the session is ended", session)

@@ -100,13 +100,13 @@ async def stay_live(tx: Tx, server: str, sessions: Sequence[UUID]) -> set[UUID]:
     return {row["id"] for row in rows}
 
 
-async def abandoned(tx: Tx, lease_s: float, only: str | None = None, limit: int = 100) -> list[UUID]:
-    """Live sessions that were not heard of for so long. only: the one server that can live; then those of all others, at once."""
+async def abandoned(tx: Tx, lease_s: float, server: str | None = None, limit: int = 100) -> list[UUID]:
+    """Live sessions that were not heard of for so long. server: the only one that can live; then those of all others, at once."""
     rows = await tx.fetch(
         """select id from sessions where state = 'live' and (seen_at < now() - $1 * interval '1 second' or server <> $2)
         order by seen_at limit $3""",
         lease_s,
-        only,
+        server,
         limit,
     )
     return [row["id"] for row in rows]

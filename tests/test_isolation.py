@@ -297,6 +297,7 @@ def arguments(theirs: Planted) -> dict[str, Any]:
         "worker": "w",
         "lease_s": 1.0,
         "server": "s",
+        "sessions": [theirs.session],
         "interrupted": True,
         "failed": True,
         "result": {},
