@@ -86,17 +86,31 @@ def test_windows_begin_before_the_words_that_are_not_committed_and_end_with_what
         assert onset.start - first.window.start >= samples(0.3)
 
 
-def test_windows_reach_back_across_pauses_but_not_across_long_ones() -> None:
-    """And never further than they must to go on from the one before."""
+def test_windows_reach_back_across_pauses() -> None:
+    """And go on from the one before as long as they can."""
     asks = run()[2]
-    words = talks.words()
-    gaps = [(one.end, two.start) for one, two in pairwise(words) if two.start - one.end >= samples(0.5)]
-    spanned = [(end, start) for end, start in gaps if any(a.window.start < end and a.window.end > start + samples(0.5) for a in asks)]
-    assert any(start - end < samples(1) for end, start in spanned)
-    assert all(start - end < samples(1.4) for end, start in spanned)  # planted words end before their sound does
-    lengths = [ask.window.end - ask.window.start for ask in asks]
-    assert max(lengths) > samples(10)
+    pauses = [(one.end, two.start) for one, two in pairwise(talks.words()) if two.start - one.end >= samples(0.8)][:3]
+    for end, start in pauses:
+        assert any(ask.window.start < end - samples(1) and ask.window.end > start + samples(0.5) for ask in asks)
+    assert max(ask.window.end - ask.window.start for ask in asks) > samples(10)
     assert sum(one.window.start == two.window.start for one, two in pairwise(asks)) > len(asks) / 2
+
+
+def test_windows_do_not_reach_back_across_a_long_silence() -> None:
+    end = next(one.end for one, two in pairwise(talks.words()) if two.start - one.end >= samples(0.8)) + samples(0.4)
+    silence = samples(1)
+    pcm = np.concatenate((talks.talk()[:end], np.zeros(silence, np.float32), talks.talk()[end : samples(30)]))
+    words = [w if w.end < end else replace(w, start=w.start + silence, end=w.end + silence) for w in talks.words()]
+    windows: list[Window] = []
+
+    def answer(ask: Ask) -> Answer:
+        windows.append(ask.window)
+        return Answer(tuple(w for w in words if w.start >= ask.window.start and w.end <= ask.window.end), "en", 0.99)
+
+    list(replay(talks.blocks(pcm), answer))
+    after = [window for window in windows if window.end > end + silence + samples(1)]
+    assert after
+    assert all(window.start >= end for window in after)
 
 
 def test_nobody_else_is_taken_down() -> None:
