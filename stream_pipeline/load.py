@@ -43,7 +43,7 @@ class Load:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._waits: deque[tuple[float, float]] = deque()  # served at, seconds waited
-        self._batches: deque[tuple[float, float]] = deque()  # begun, ended
+        self._batches: deque[tuple[float, float, float]] = deque()  # begun, ended, and the stride then
         self._running: list[float] = []  # since when
         self._speakers: dict[str, tuple[float, float]] = {}  # first and last asked
         self._fresh: dict[str, float] = {}  # admitted, and not measured yet
@@ -67,7 +67,7 @@ class Load:
     def ended(self, begun: float, now: float) -> None:
         """The worker that had taken windows then has done with them."""
         self._running.remove(begun)
-        self._batches.append((begun, now))
+        self._batches.append((begun, now, _STEPS_S[self._level][0]))
 
     def wait_s(self, share: float, now: float) -> float:
         """The wait that so large a share of the windows did not exceed."""
@@ -87,6 +87,10 @@ class Load:
         busy = self.busy(now)
         if busy > _IDLE or wait_s > _MOST_WAIT_S:
             self._strained = now
+        expected = self._expected(now)
+        if expected > self._level:  # those who have just come are asked to make room before they are measured to need it
+            self._step(expected, now)
+            self._strained = now
         strain = busy > _BUSY or wait_s > (_LATE_S if busy > _IDLE else _MOST_WAIT_S)
         if strain and now - self._changed >= _SHED_S:
             self._step(min(self._level + 1, len(_PACES) - 1), now)
@@ -100,16 +104,28 @@ class Load:
     def full(self, oldest_s: float, now: float) -> bool:
         """Whether with one more speaker words would come later than promised."""
         stride_s = self.pace(oldest_s, now).stride_s
-        known = [first for session, (first, _) in self._speakers.items() if session not in self._fresh]
-        active_s = sum(min(_OVER_S, now - first) for first, _ in self._speakers.values())
-        # Seconds of work per second of a session at the longest stride allowed. The guess weighs as much as one session of ten seconds.
-        cost = self._spent(now - _OVER_S, now) * stride_s + _GUESS * STRIDE_S * _OVER_S
-        each = cost / _MOST_STRIDE_S / (active_s + _OVER_S)
-        wanted = (len(known) + len(self._fresh) + 1) * each / self._workers
+        wanted = self._wanted(1, now) / _MOST_STRIDE_S
         late = max(oldest_s, self.wait_s(0.95, now)) > (_LATE_S if self._closed else _MOST_WAIT_S)
         slow = stride_s >= _MOST_STRIDE_S if self._closed else stride_s > _MOST_STRIDE_S
         self._closed = late or slow or wanted > (_ROOM_AGAIN if self._closed else _ROOM)
         return self._closed
+
+    def _wanted(self, more: int, now: float) -> float:
+        """Share of the workers' time that all who speak or have just come, and so many more, would take at a stride of a second."""
+        active_s = sum(min(_OVER_S, now - first) for first, _ in self._speakers.values())
+        spent_s = sum((end - max(begun, now - _OVER_S)) * stride_s for begun, end, stride_s in self._batches if end > now - _OVER_S)
+        spent_s += sum(now - max(begun, now - _OVER_S) for begun in self._running) * _STEPS_S[self._level][0]
+        # Seconds of work per second of a session. The guess weighs as much as one session of ten seconds.
+        each = (spent_s + _GUESS * STRIDE_S * _OVER_S) / (active_s + _OVER_S)
+        return (len(self._speakers | self._fresh) + more) * each / self._workers
+
+    def _expected(self, now: float) -> int:
+        """The first step that leaves the workers time while somebody is too new to be measured; later only what is measured counts."""
+        if not self._fresh:
+            return 0
+        wanted = self._wanted(0, now)
+        fits = (level for level, (stride_s, _) in enumerate(_STEPS_S) if wanted <= _BUSY * stride_s or stride_s >= _MOST_STRIDE_S)
+        return next(fits)
 
     def _step(self, level: int, now: float) -> None:
         if level != self._level:
@@ -117,7 +133,7 @@ class Load:
             self._waits.clear()  # what was before says nothing about the new pace
 
     def _spent(self, since: float, now: float) -> float:
-        ended = sum(max(0.0, end - max(begun, since)) for begun, end in self._batches)
+        ended = sum(max(0.0, end - max(begun, since)) for begun, end, _ in self._batches)
         return ended + sum(now - max(begun, since) for begun in self._running)
 
     def _forget(self, now: float) -> None:

@@ -343,6 +343,17 @@ def test_strain_sheds_stride_and_then_the_window(share: float, wait_s: float) ->
     assert all(pace.degraded for pace in paces if pace.stride_s > 1.0)
 
 
+def test_many_who_come_at_once_are_made_room_for_before_they_are_late() -> None:
+    load = Load(1)
+    busy(load, 0, 30, 0.4, 0.0)
+    assert load.pace(0.0, 30).degraded is None
+    for i in range(4):
+        load.admitted(f"new {i}", 30)
+    crowded = load.pace(0.0, 30)
+    assert crowded.stride_s == 2.0  # five times 0.4 of a worker
+    assert load.pace(0.0, 60).degraded is None  # none of them said anything
+
+
 def test_the_pace_comes_back_by_itself_even_when_nothing_is_asked() -> None:
     load = Load(1)
     busy(load, 0, 40, 1.0, 0.0)
