@@ -541,6 +541,7 @@ def test_the_live_view_is_readable_and_fits(practise: Callable[[Spoken], Page], 
     expect(page.locator(".dials .sum").first).to_have_text("168 words/min")
     page.get_by_text("All numbers").click()
     spoken.say(metrics(9.2, lost_share=0.1), cue(9.2, "A little slower"))
+    expect(page.locator(".cue")).to_have_text("A little slower")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         contrasts = page.evaluate(CONTRASTS)
