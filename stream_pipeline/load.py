@@ -4,6 +4,7 @@ Pure: `now` is an argument, in monotonic seconds. What it measures is of the las
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
@@ -113,8 +114,7 @@ class Load:
     def _wanted(self, more: int, now: float) -> float:
         """Share of the workers' time that all who speak or have just come, and so many more, would take at a stride of a second."""
         active_s = sum(min(_OVER_S, now - first) for first, _ in self._speakers.values())
-        spent_s = sum((end - max(begun, now - _OVER_S)) * stride_s for begun, end, stride_s in self._batches if end > now - _OVER_S)
-        spent_s += sum(now - max(begun, now - _OVER_S) for begun in self._running) * _STEPS_S[self._level][0]
+        spent_s = sum(work_s * stride_s for work_s, stride_s in self._work(now - _OVER_S, now))
         # Seconds of work per second of a session. The guess weighs as much as one session of ten seconds.
         each = (spent_s + _GUESS * STRIDE_S * _OVER_S) / (active_s + _OVER_S)
         return (len(self._speakers | self._fresh) + more) * each / self._workers
@@ -133,8 +133,12 @@ class Load:
             self._waits.clear()  # what was before says nothing about the new pace
 
     def _spent(self, since: float, now: float) -> float:
-        ended = sum(max(0.0, end - max(begun, since)) for begun, end, _ in self._batches)
-        return ended + sum(now - max(begun, since) for begun in self._running)
+        return sum(work_s for work_s, _ in self._work(since, now))
+
+    def _work(self, since: float, now: float) -> Iterator[tuple[float, float]]:
+        """Seconds of work, each with the stride it was done at."""
+        running = [(begun, now, _STEPS_S[self._level][0]) for begun in self._running]
+        return ((end - max(begun, since), stride_s) for begun, end, stride_s in (*self._batches, *running) if end > since)
 
     def _forget(self, now: float) -> None:
         while self._waits and self._waits[0][0] < now - _OVER_S:

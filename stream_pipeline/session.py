@@ -35,7 +35,7 @@ class Session:
 
     def __init__(self, session: str, core: Core, asr: Asr | None, publish: Publish, record: Recorder) -> None:
         self.session = session
-        # JSON lines, a sixth of what the objects would take: they grow for as long as somebody speaks.
+        # JSON lines, a sixth of what the objects would take: they grow by 2 MB an hour, for as long as a session may last.
         self.words = bytearray()  # committed, as published
         self.schedule = bytearray()  # when answers came and what was shed, as the core logs it
         self.overrun = 0  # samples that were recorded and not heard, for want of time

@@ -354,6 +354,16 @@ def test_many_who_come_at_once_are_made_room_for_before_they_are_late() -> None:
     assert load.pace(0.0, 60).degraded is None  # none of them said anything
 
 
+def test_work_counts_with_the_stride_it_was_done_at() -> None:
+    load = Load(1)
+    busy(load, 0, 30, 0.5, 0.0)
+    load.admitted("s1", 30)
+    assert load.pace(0.0, 30).stride_s == 1.25
+    assert busy(load, 30, 15, 0.66, 0.0, sessions=2)[-1].stride_s == 1.25
+    load.admitted("s2", 45)
+    assert load.pace(0.0, 45).stride_s == 1.6  # 0.66 of a worker at 1.25 s would be 0.82 at one: no room for half as much again
+
+
 def test_the_pace_comes_back_by_itself_even_when_nothing_is_asked() -> None:
     load = Load(1)
     busy(load, 0, 40, 1.0, 0.0)
