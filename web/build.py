@@ -53,12 +53,11 @@ def _new_enough(version: str) -> bool:
 
 
 def _write_measures() -> None:
-    """The report's names of its key measures, for the page of a session."""
+    """The report's names of its measures, for the page of a session."""
     entries = tomllib.loads(MEASURES.read_text(encoding="utf-8"))
-    keys = {name: entry for name, entry in entries.items() if entry.get("key")}
     target = WEB / "src" / "generated" / "measures.json"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(keys, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _write_pace() -> None:
