@@ -413,11 +413,10 @@ class Live:
 
     async def _write_log(self, room: Room) -> None:
         """The schedule, from which the session can be replayed, and the words that were shown."""
-        lines = b"".join(bodies.encoded(entry) + b"\n" for entry in room.analysis.schedule)
         folder = f"{room.org}/{room.session}/{FOLDER}"
         try:
-            await self._store(f"{folder}/schedule.jsonl", lines, "application/jsonl")
-            await self._store(f"{folder}/words.json", bodies.encoded({"words": room.analysis.words}), "application/json")
+            await self._store(f"{folder}/schedule.jsonl", bytes(room.analysis.schedule), "application/jsonl")
+            await self._store(f"{folder}/words.jsonl", bytes(room.analysis.words), "application/jsonl")
         except Away as error:
             log.warning("session %s: its log is not stored: %s", room.session, error)
 

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from speech.audio import RATE_HZ, AudioBlock
@@ -34,8 +35,9 @@ class Session:
 
     def __init__(self, session: str, core: Core, asr: Asr | None, publish: Publish, record: Recorder) -> None:
         self.session = session
-        self.words: list[dict[str, Any]] = []  # committed, as published
-        self.schedule: list[dict[str, Any]] = []  # when answers came and what was shed, as the core logs it
+        # JSON lines, a sixth of what the objects would take: they grow for as long as somebody speaks.
+        self.words = bytearray()  # committed, as published
+        self.schedule = bytearray()  # when answers came and what was shed, as the core logs it
         self.overrun = 0  # samples that were recorded and not heard, for want of time
         self.asked = self.answered = self.given_up = self.failures = 0  # windows; failures in a row
         self._core = core
@@ -68,7 +70,7 @@ class Session:
 
     def filled(self, start: int, end: int) -> None:
         """Sound came that was lost to hearing: it is in the recording, and whoever replays that must know."""
-        self.schedule.append({"filled": [start, end]})
+        self.schedule += _lines([{"filled": [start, end]}])
 
     def say(self, data: dict[str, Any]) -> None:
         """Say a state of the session, after what was said already. Never waits."""
@@ -162,9 +164,13 @@ class Session:
     def _say(self, said: list[Said]) -> None:
         for one in said:
             if one.stream == "tokens":
-                self.words += one.data["committed"]
+                self.words += _lines(one.data["committed"])
         self._outbox.add(said)
 
     def _keep_schedule(self) -> None:
-        self.schedule += self._core.schedule
+        self.schedule += _lines(self._core.schedule)
         self._core.schedule.clear()
+
+
+def _lines(entries: list[dict[str, Any]]) -> bytes:
+    return b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)

@@ -1,8 +1,10 @@
 """One live session: hearing waits for nothing, what is recognised comes in its place, and what could not be said is said to be missing."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,6 +80,10 @@ class Counting(Core):
         return [Said("metrics", 0, {"session": self.captured})]
 
 
+def lines(log: bytearray) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.splitlines()]
+
+
 class Planted(Asr):
     """Knows one word for every window, and may be told to fail, to give up, or to hang."""
 
@@ -144,12 +150,12 @@ def test_all_is_heard_recognised_and_said_in_order() -> None:
     found = Recorded(asr)
     asyncio.run(found.run([block(i) for i in range(230)]))
     assert found.words() == ["w0", "w1", "w2", "w3", "w4"]  # the last window is the rest, after the end
-    assert [w["text"] for w in found.session.words] == found.words()
+    assert [entry["text"] for entry in lines(found.session.words)] == found.words()
     ticks = [one.data["at"] for one in found.said if "at" in one.data]
     assert ticks == list(range(3200, 230 * BLOCK + 1, 3200))
     assert found.said[-1].data == {"session": 230 * BLOCK}
-    assert [entry["start"] for entry in found.session.schedule] == [0, 16_000, 32_000, 48_000, 64_000]
-    assert all(entry["taken_at"] >= entry["start"] for entry in found.session.schedule)
+    assert [entry["start"] for entry in lines(found.session.schedule)] == [0, 16_000, 32_000, 48_000, 64_000]
+    assert all(entry["taken_at"] >= entry["start"] for entry in lines(found.session.schedule))
     assert found.stored == ["000000000000.flac", "000000064000.flac"]
     assert found.core.shown == []
 

@@ -181,7 +181,7 @@ def test_a_session_is_spoken_and_handed_over(play: Callable[[Scenario], None]) -
         assert await house.files(session) == [
             *(f"live/{start:012d}.flac" for start in (0, 64_000, 128_000)),
             "live/schedule.jsonl",
-            "live/words.json",
+            "live/words.jsonl",
         ]
         events = await house.until(session, lambda event: event.data.get("session") == "processing")
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
@@ -454,7 +454,7 @@ def test_words_are_told_while_the_session_is_live_and_kept(play: Callable[[Scena
         told = await house.until(session, lambda event: event.data.get("session") == "processing")
         words = [word for event in told for word in committed(event)]
         assert "worst of times" in " ".join(words).lower()
-        kept = json.loads(await house.blobs.read(f"{house.org}/{session}/live/words.json"))["words"]
+        kept = [json.loads(line) for line in (await house.blobs.read(f"{house.org}/{session}/live/words.jsonl")).splitlines()]
         assert [word["text"] for word in kept] == words
         schedule = (await house.blobs.read(f"{house.org}/{session}/live/schedule.jsonl")).splitlines()
         assert all(isinstance(json.loads(line), dict) for line in schedule)
