@@ -143,6 +143,21 @@ class SessionView(Struct, frozen=True, omit_defaults=True):
     upload: Upload | None = None
 
 
+class RubricView(Struct, frozen=True):
+    """A style of speaking, and what is scored in it."""
+
+    name: str
+    version: int
+    title: str
+    about: str
+
+
+class RubricList(Struct, frozen=True):
+    """All there are."""
+
+    rubrics: list[RubricView]
+
+
 class SessionPage(Struct, frozen=True):
     """Some sessions, newest first, and the address of the page after them."""
 

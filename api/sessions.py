@@ -12,7 +12,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import access, blobs, bodies, uploads, views, work
-from api.messages import FileView, NewSession, ReportView, SessionChange, SessionPage, TranscriptView, WordView
+from api.messages import (
+    FileView,
+    NewSession,
+    ReportView,
+    RubricList,
+    RubricView,
+    SessionChange,
+    SessionPage,
+    TranscriptView,
+    WordView,
+)
 from api.problems import Refused
 from api.state import Request, State
 from config import graph
@@ -289,6 +299,11 @@ async def scores(request: Request) -> Response:
     return views.answer(await _loaded(request, db_scores.load, "scores"))
 
 
+async def styles(_: Request) -> Response:
+    """GET /v1/rubrics: the styles of speaking that can be scored, the usual one first."""
+    return views.answer(RubricList([RubricView(one.name, one.version, one.title, one.about) for one in rubrics().values()]))
+
+
 async def report(request: Request) -> Response:
     """GET .../report: its data and its files, each with a link that works without signing in."""
     session = views.session_id(request)
@@ -341,6 +356,7 @@ BASE = "/v1/sessions/{session:uuid}"
 routes = [
     Route("/v1/sessions", create, methods=["POST"]),
     Route("/v1/sessions", listed, methods=["GET"]),
+    Route("/v1/rubrics", styles, methods=["GET"]),
     Route(BASE, shown, methods=["GET"]),
     Route(BASE, changed, methods=["PATCH"]),
     Route(BASE, deleted, methods=["DELETE"]),

@@ -72,6 +72,13 @@ export interface Score extends Given {
   evidence: { measure: string; start_s: number; end_s: number }[];
 }
 
+/** A style of speaking that can be scored. */
+export interface Style {
+  name: string;
+  title: string;
+  about: string;
+}
+
 export interface Scores {
   rubric: { name: string; title: string; version: number };
   overall: Given;
