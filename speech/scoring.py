@@ -123,7 +123,7 @@ def overall(scores: Mapping[str, tuple[Score, float]]) -> Score:
         [(one.low or 0.0, one.high or 0.0) for _, one, _ in known],
         [list(one.parts) for _, one, _ in known],
         sum(weight for _, weight in scores.values()),
-        next((one.refusal for one, _ in scores.values() if one.refusal), ""),
+        "more than half of what it is made of has none",
     )
 
 

@@ -134,4 +134,4 @@ def test_the_overall_score_wants_half_of_the_weight() -> None:
     refused = Score(None, None, None, refusal="needs 50 words")
     given_ = score([Term("a", SLOPE, 1.0)], {"a": measured(3.0, 2.0, 4.0)})
     assert overall({"pace": (given_, 1.0), "pitch": (refused, 1.0)}).value == pytest.approx(70.0)
-    assert overall({"pace": (given_, 1.0), "pitch": (refused, 1.5)}).refusal == "needs 50 words"
+    assert overall({"pace": (given_, 1.0), "pitch": (refused, 1.5)}).refusal == "more than half of what it is made of has none"
