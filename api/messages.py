@@ -6,6 +6,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from config.rubrics import DEFAULT
+
 MOST_BYTES = 4 * 2**30  # of one recording: six hours of 48 kHz stereo in 16 bits, or two hours of a filmed talk
 
 Title = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", description="what the speaker calls it")]
@@ -15,6 +17,7 @@ Filename = Annotated[
 ContentType = Annotated[str, Meta(max_length=120, pattern=r"^[\w.+-]+/[\w.+-]+(\s*;.*)?$", description="audio/... or video/...")]
 Size = Annotated[int, Meta(ge=1, le=MOST_BYTES, description="bytes")]
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2}$", description="ISO 639-1; without it the language is detected")]
+Style = Annotated[str, Meta(pattern=r"^[a-z-]{1,40}$", description="of speaking: the name of a rubric")]
 Kind = Literal["upload", "live", "overlay"]
 SessionState = Literal["created", "live", "processing", "complete", "failed", "cancelled", "deleting"]
 StepState = Literal["queued", "running", "done", "parked", "cancelled"]
@@ -29,15 +32,17 @@ class NewSession(Struct, forbid_unknown_fields=True, frozen=True):
     title: Title = ""
     kind: Kind = "upload"
     language: Language | None = None  # of a live session
+    style: Style = DEFAULT
     filename: Filename | None = None
     content_type: ContentType | None = None
     size: Size | None = None
 
 
 class SessionChange(Struct, forbid_unknown_fields=True, frozen=True):
-    """What of a session can be changed by hand."""
+    """What of a session can be changed by hand. Another style scores it anew."""
 
-    title: Title
+    title: Title | None = None
+    style: Style | None = None
 
 
 # out
@@ -131,10 +136,26 @@ class SessionView(Struct, frozen=True, omit_defaults=True):
     language: str | None = None
     problem: str | None = None
     interrupted: bool = False  # it ended without its speaker: the connection or the server was gone
+    style: str = DEFAULT
     media: MediaView | None = None
     steps: list[StepView] | None = None
     progress: Progress | None = None
     upload: Upload | None = None
+
+
+class RubricView(Struct, frozen=True):
+    """A style of speaking, and what is scored in it."""
+
+    name: str
+    version: int
+    title: str
+    about: str
+
+
+class RubricList(Struct, frozen=True):
+    """All there are."""
+
+    rubrics: list[RubricView]
 
 
 class SessionPage(Struct, frozen=True):

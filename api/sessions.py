@@ -12,11 +12,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import access, blobs, bodies, uploads, views, work
-from api.messages import FileView, NewSession, ReportView, SessionChange, SessionPage, TranscriptView, WordView
+from api.messages import (
+    FileView,
+    NewSession,
+    ReportView,
+    RubricList,
+    RubricView,
+    SessionChange,
+    SessionPage,
+    TranscriptView,
+    WordView,
+)
 from api.problems import Refused
 from api.state import Request, State
 from config import graph
 from config.languages import LANGUAGES
+from config.rubrics import rubrics
 from db import audit as db_audit
 from db import fluency as db_fluency
 from db import idempotency as db_idempotency
@@ -43,6 +54,7 @@ REPORT_LINKS_LIVE_S = 3600
 PLAYABLE = "audio.mp3"
 STUCK = frozenset({"parked", "cancelled"})
 NO_LANGUAGE = {"pointer": "#/language", "detail": "one of " + " ".join(sorted(LANGUAGES))}
+NO_STYLE = {"pointer": "#/style", "detail": "one of " + " ".join(rubrics())}
 SHOWN = frozenset({"page.html"})  # the report's page is shown; its other files are downloads
 
 
@@ -55,6 +67,7 @@ async def create(request: Request) -> Response:
     content_type = uploads.check_type(wanted.content_type)
     if wanted.language is not None and wanted.language not in LANGUAGES:
         raise Refused("invalid", reason=f"no language {wanted.language} is recognised", more={"errors": [NO_LANGUAGE]})
+    _check_style(wanted.style)
     key = _idempotency_key(request)
     fingerprint = hashlib.sha256(b"POST /v1/sessions\n" + raw).hexdigest()
     org = access.member(request).org
@@ -63,7 +76,9 @@ async def create(request: Request) -> Response:
         if stored is not None:
             made = UUID(stored.body["id"])
         else:
-            session = await db_sessions.create(tx, wanted.title or uploads.title_of(wanted.filename), wanted.kind, wanted.language)
+            session = await db_sessions.create(
+                tx, wanted.title or uploads.title_of(wanted.filename), wanted.kind, wanted.language, wanted.style
+            )
             made = session.id
             if wanted.size is not None:
                 key_of_blob, name = uploads.source_key(org, made), wanted.filename or uploads.UNNAMED
@@ -86,6 +101,11 @@ async def listed(request: Request) -> Response:
     return views.answer(SessionPage([views.view(session) for session in found if session.state != "deleting"], following))
 
 
+def _check_style(style: str | None) -> None:
+    if style is not None and style not in rubrics():
+        raise Refused("invalid", reason=f"no style {style} is scored", more={"errors": [NO_STYLE]})
+
+
 def _mark(session: Session) -> str:
     """Where a page ended, for an address."""
     return f"{(session.created_at - EPOCH) // timedelta(microseconds=1)}.{session.id.hex}"
@@ -104,12 +124,26 @@ async def shown(request: Request) -> Response:
 
 
 async def changed(request: Request) -> Response:
-    """PATCH /v1/sessions/{id}: its title."""
-    session = views.session_id(request)
+    """PATCH /v1/sessions/{id}: its title and its style, which is scored anew where there are scores."""
+    session, org = views.session_id(request), access.member(request).org
     change, _ = await bodies.json_body(request, SessionChange)
-    async with request.state["db"].tenant(access.member(request).org) as tx:
-        await _locked(tx, session)
-        await db_sessions.rename(tx, session, change.title)
+    _check_style(change.style)
+    again = False
+    async with request.state["db"].tenant(org) as tx:
+        state = await _locked(tx, session)
+        if change.title is not None:
+            await db_sessions.rename(tx, session, change.title)
+        if change.style is not None:
+            found = await db_sessions.get(tx, session)
+            again = found is not None and found.style != change.style and state not in ("created", "live")
+            if again and state != "complete":
+                raise Refused("wrong-state", state=state, what="given another style", instead="Wait until it is done.")
+            await db_sessions.set_style(tx, session, change.style)
+        if again:
+            await work.resume(tx, org, session, frozenset(graph.following("score")))
+            await db_sessions.set_state(tx, session, "processing")
+    if again:
+        await tell(request, session, "state", {"session": "processing"})
     return views.answer(await views.session(request, session))
 
 
@@ -265,6 +299,11 @@ async def scores(request: Request) -> Response:
     return views.answer(await _loaded(request, db_scores.load, "scores"))
 
 
+async def styles(_: Request) -> Response:
+    """GET /v1/rubrics: the styles of speaking that can be scored, the usual one first."""
+    return views.answer(RubricList([RubricView(one.name, one.version, one.title, one.about) for one in rubrics().values()]))
+
+
 async def report(request: Request) -> Response:
     """GET .../report: its data and its files, each with a link that works without signing in."""
     session = views.session_id(request)
@@ -317,6 +356,7 @@ BASE = "/v1/sessions/{session:uuid}"
 routes = [
     Route("/v1/sessions", create, methods=["POST"]),
     Route("/v1/sessions", listed, methods=["GET"]),
+    Route("/v1/rubrics", styles, methods=["GET"]),
     Route(BASE, shown, methods=["GET"]),
     Route(BASE, changed, methods=["PATCH"]),
     Route(BASE, deleted, methods=["DELETE"]),

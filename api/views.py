@@ -56,6 +56,7 @@ def view(found: Session, media: Media | None = None, steps: list[Step] | None = 
         language=found.language,
         problem=found.problem,
         interrupted=found.interrupted,
+        style=found.style,
         media=None if media is None else MediaView(media.filename, media.content_type, media.size, media.complete),
         steps=shown,
         progress=None if shown is None else Progress(sum(step.state == "done" for step in shown), len(ORDER)),

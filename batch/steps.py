@@ -23,9 +23,10 @@ from batch import analyze
 from batch.analyze import Findings, Listened
 from batch.decode import Beginning, Recording, decode
 from batch.progress import Progress
+from batch.scored import scored
 from batch.segments import join
 from config import models
-from config.rubrics import rubric
+from config.rubrics import rubrics
 from config.settings import Settings
 from db import fluency, media, reports, scores, series, sessions, steps, transcripts
 from db.media import Media
@@ -39,7 +40,6 @@ from speech.audio import RATE_HZ, Floats, Span, State
 from speech.errors import Problem, sentence
 from speech.measures import Spoken
 from speech.pauses import at_least, lost_samples, pauses, speaking_span
-from speech.scoring import score
 from speech.seconds import by_second
 from speech.words import Heard, Word
 
@@ -307,18 +307,18 @@ async def _fluency(tools: Tools, job: Job, watched: Watched) -> Done:
 
 async def _score(tools: Tools, job: Job, watched: Watched) -> Done:
     findings, _ = await _findings(tools, job)
+    _, heard, _ = await _recognised(tools, job)
+    async with tools.db.tenant(job.org) as tx:
+        session = await sessions.get(tx, job.session)
+    if session is None:
+        raise Problem("no-media")
     watched.stage("scoring")
-    used = rubric()
-    given = [
-        {"title": d.title, "source": d.source, **msgspec.to_builtins(score(d.id, d.measure, findings.measures.get(d.measure), d.points))}
-        for d in used.dimensions
-    ]
-    data = {"rubric": {"name": used.name, "version": used.version, "digest": used.digest}, "scores": given}
+    data = scored(rubrics()[session.style], findings, heard.transcript.words)
 
     async def store(tx: Tx) -> None:
         await scores.store(tx, job.session, job.input_hash, data)
 
-    return Done({"scores": len(given)}, store, (("score", data),))
+    return Done({"scores": len(data["scores"])}, store, (("score", data),))
 
 
 async def _report(tools: Tools, job: Job, watched: Watched) -> Done:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from config.rubrics import rubric
+from config.rubrics import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ STEPS: tuple[Step, ...] = (
     Step("ingest", "Reading the recording", (), "1", "ingest", 120.0, 0.5),
     Step("asr", "Recognising the words", ("ingest",), "1", "asr", 300.0, 4.0),
     Step("prosody", "Measuring the voice", ("ingest",), "1", "measure", 120.0, 1.0),
-    Step("fluency", "Reading the words", ("asr", "prosody"), "1", "measure", 120.0, 1.0),
-    Step("score", "Scoring", ("fluency",), f"1:{rubric().digest}", "measure", 60.0, 0.0),
+    Step("fluency", "Reading the words", ("asr", "prosody"), "2", "measure", 120.0, 1.0),
+    Step("score", "Scoring", ("fluency",), f"2:{digest()}", "measure", 60.0, 0.0),
     Step("report", "Writing the report", ("score",), "1", "measure", 120.0, 1.0),
 )
 BY_NAME: Mapping[str, Step] = {step.name: step for step in STEPS}

@@ -11,7 +11,7 @@ from db.pool import Tx
 Kind = Literal["upload", "live", "overlay"]
 State = Literal["created", "live", "processing", "complete", "failed", "cancelled", "deleting"]
 
-_COLUMNS = "id, org_id as org, title, kind, state, created_at, updated_at, duration_s, language, problem, interrupted"
+_COLUMNS = "id, org_id as org, title, kind, state, created_at, updated_at, duration_s, language, problem, interrupted, style"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Session:
     language: str | None  # ISO 639-1: what was wished for, then what was found
     problem: str | None  # why it failed, for the user
     interrupted: bool  # a live one that ended without its speaker
+    style: str  # of speaking: the name of a rubric
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,14 @@ class Cursor:
     id: UUID
 
 
-async def create(tx: Tx, title: str, kind: Kind, language: str | None = None) -> Session:
+async def create(tx: Tx, title: str, kind: Kind, language: str | None = None, style: str = "talk") -> Session:
     """A new session of the transaction's org, in state `created`."""
     row = await tx.fetchrow(
-        f"insert into sessions (org_id, title, kind, language) values (current_org(), $1, $2, $3) returning {_COLUMNS}",
+        f"insert into sessions (org_id, title, kind, language, style) values (current_org(), $1, $2, $3, $4) returning {_COLUMNS}",
         title,
         kind,
         language,
+        style,
     )
     return Session(**row)
 
@@ -128,6 +130,11 @@ async def end_live(tx: Tx, session: UUID, state: State, *, interrupted: bool, pr
 async def rename(tx: Tx, session: UUID, title: str) -> bool:
     """Gives it another title; False when there is none."""
     return await _changed(tx, "update sessions set title = $2, updated_at = now() where id = $1", session, title)
+
+
+async def set_style(tx: Tx, session: UUID, style: str) -> bool:
+    """Gives it another style of speaking; False when there is none."""
+    return await _changed(tx, "update sessions set style = $2, updated_at = now() where id = $1", session, style)
 
 
 async def count(tx: Tx, state: State) -> int:

@@ -67,6 +67,7 @@ class Measure:
     high: float | None
     over_s: float  # seconds of audio it stands on
     why_missing: str | None = None
+    parts: tuple[float | None, ...] = ()  # the same on each of five contiguous parts, where that is how the interval was found
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ docs/metrics.md explains each; the names and formulas here are the ones it lists
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,13 +22,17 @@ from speech.quantiles import median
 from speech.words import Word
 
 BATCHES = 5  # contiguous parts that a whole measure is recomputed on for its interval (batch means; notes in docs/metrics.md)
-_T_QUANTILE = 2.7764  # Student's t, 97.5 %, BATCHES - 1 degrees of freedom
+T_QUANTILE = 2.7764  # Student's t, 97.5 %, BATCHES - 1 degrees of freedom
 _NONE_SEEN = 3.6889  # -ln 0.025: as many events could have been expected where none was seen (exact Poisson interval, 95 %)
 _BATCH_S = 10.0  # a shorter part does not hold a measure
 _WINDOW = 10 * RATE_HZ  # of the series over time
 _STEP = 5 * RATE_HZ
 _FEWEST_WORDS = 5
 _LEAST_S = 3.0
+_MATTR_WORDS = 50  # of the window: Covington & McFall 2010
+_UNCLEAR = 0.5  # a word the recogniser would not bet on
+_FEWEST_PLACED = 5  # pauses with a known place
+_PHRASE_HOPS, _PHRASE_END_HOPS, _FEWEST_PHRASES = 100, 30, 3  # a phrase of 1 s, its last 300 ms
 
 TOO_SHORT = f"needs at least {_FEWEST_WORDS} words and {_LEAST_S:g} s between the first and the last"
 NEEDS_ENGLISH = "defined for English only"
@@ -85,6 +90,11 @@ def measures(spoken: Spoken) -> dict[str, Measure]:
     return {name: _measure(spoken, unit, needs, of) for name, (unit, needs, of) in _TABLE.items()}
 
 
+def measure_names() -> tuple[str, ...]:
+    """Those that `measures` gives."""
+    return tuple(_TABLE)
+
+
 def stretches(spoken: Spoken) -> tuple[Stretch, ...]:
     """Pace, pausing, pitch and level in windows of 10 s every 5 s over the speaking span, for curves over time."""
     if spoken.span is None:
@@ -122,27 +132,31 @@ def _measure(spoken: Spoken, unit: str, needs: str, of: _Number) -> Measure:
     value = of(spoken, span)
     if value is None:
         return Measure(None, unit, None, None, over_s, _WHY.get(of, "too little speech to measure it on"))
-    half = _half_width(spoken, span, of) if "batches" in needs else None
+    parts = _on_parts(spoken, span, of) if "batches" in needs else ()
+    half = _half_width(parts)
     if half is None and value == 0.0 and needs.endswith(("events a word", "events a second")):
         most = _NONE_SEEN * (60.0 / over_s if needs.endswith("second") else 100.0 / part(spoken, span).words)
-        return Measure(value, unit, 0.0, most, over_s)
+        return Measure(value, unit, 0.0, most, over_s, parts=parts)
     if half is None:
-        return Measure(value, unit, None, None, over_s)
+        return Measure(value, unit, None, None, over_s, parts=parts)
     low = value - half if unit in ("dBFS", "LUFS", "dB") else max(value - half, 0.0)
-    high = min(value + half, 1.0) if of in (phonation_ratio, pause_share) else value + half
-    return Measure(value, unit, low, high, over_s)
+    high = min(value + half, 1.0) if of in _SHARES else value + half
+    return Measure(value, unit, low, high, over_s, parts=parts)
 
 
-def _half_width(spoken: Spoken, span: Span, of: _Number) -> float | None:
-    # The measure on five contiguous parts: their spread over sqrt(5), times t. None where a part is too short or has
-    # no value, and where all are alike: five times no um in a talk does not make the speaker sure never to say one.
+def _on_parts(spoken: Spoken, span: Span, of: _Number) -> tuple[float | None, ...]:
     if seconds(span.end - span.start) < BATCHES * _BATCH_S:
-        return None
+        return ()
     edges = np.linspace(span.start, span.end, BATCHES + 1).astype(int)
-    values = [of(spoken, Span(int(a), int(b))) for a, b in pairwise(edges)]
-    known = [v for v in values if v is not None]
+    return tuple(of(spoken, Span(int(a), int(b))) for a, b in pairwise(edges))
+
+
+def _half_width(parts: Sequence[float | None]) -> float | None:
+    # Of the mean of five contiguous parts: their spread over sqrt(5), times t. None where a part is too short or has
+    # no value, and where all are alike: five times no um in a talk does not make the speaker sure never to say one.
+    known = [v for v in parts if v is not None]
     spread = float(np.std(known, ddof=1)) if len(known) == BATCHES else 0.0
-    return _T_QUANTILE * spread / BATCHES**0.5 if spread > 0.0 else None
+    return T_QUANTILE * spread / BATCHES**0.5 if spread > 0.0 else None
 
 
 # what falls into a stretch
@@ -281,6 +295,12 @@ def pauses_within_clause_per_100_syl(spoken: Spoken, span: Span) -> float | None
     return _ratio(inside, sums.syllables, 100.0)
 
 
+def pauses_at_clause_ends_share(spoken: Spoken, span: Span) -> float | None:
+    """Of the silent pauses of at least 250 ms whose place is known, at least five, those between clauses."""
+    places = [p.place for p in at_least(_within(spoken.pauses, span)) if p.place != "unknown"]
+    return places.count("between_clauses") / len(places) if len(places) >= _FEWEST_PLACED else None
+
+
 # pitch and level
 
 
@@ -320,6 +340,21 @@ def snr_db(spoken: Spoken, span: Span) -> float | None:
     return float(10 * np.log10(np.mean(10 ** (speech / 10.0)) / np.mean(10 ** (silence / 10.0))))
 
 
+def trailing_off_db(spoken: Spoken, span: Span) -> float | None:
+    """How far the level of the last 300 ms of a phrase lies above that of the whole (below: negative), median of at least three.
+
+    A phrase is what lies between two silent pauses of at least 250 ms and holds at least 1 s of speech; both levels are medians of frames.
+    """
+    breaks = at_least(_within(spoken.pauses, span))
+    edges = [(span.start, span.start), *((p.start, p.end) for p in breaks), (span.end, span.end)]
+    falls = []
+    for (_, start), (end, _) in pairwise(edges):
+        speech = _levels(spoken, Span(start, max(start, end)), State.SPEECH)
+        if speech.size >= _PHRASE_HOPS:
+            falls.append(float(np.median(speech[-_PHRASE_END_HOPS:]) - np.median(speech)))
+    return float(np.median(falls)) if len(falls) >= _FEWEST_PHRASES else None
+
+
 def loudness_lufs(spoken: Spoken, span: Span) -> float | None:
     """Integrated loudness, ITU-R BS.1770-4."""
     return integrated_lufs(spoken.k_power[_hops(span)])
@@ -347,10 +382,36 @@ def _disfluencies(kind: DisfluencyKind) -> Callable[[Spoken, Span], int]:
     return lambda spoken, span: sum(d.kind == kind for d in _within(spoken.disfluencies, span))
 
 
-def _issues(category: str) -> Callable[[Spoken, Span], int]:
-    return lambda spoken, span: sum(i.category == category for i in _within(spoken.issues, span))
+def _issues(*categories: str) -> Callable[[Spoken, Span], int]:
+    return lambda spoken, span: sum(i.category in categories for i in _within(spoken.issues, span))
 
 
+def _words(spoken: Spoken, span: Span) -> list[Word]:
+    return [word for word in _within(spoken.words, span) if word.kind == "word"]
+
+
+def mattr_50(spoken: Spoken, span: Span) -> float | None:
+    """Different words among fifty on end, averaged over all such windows. Covington & McFall 2010."""
+    said = [word.text.strip(_PUNCTUATION).casefold() for word in _words(spoken, span)]
+    if len(said) < _MATTR_WORDS:
+        return None
+    inside = Counter(said[:_MATTR_WORDS])
+    different = [len(inside)]
+    for left, come in zip(said, said[_MATTR_WORDS:], strict=False):
+        inside[come] += 1
+        inside[left] -= 1
+        if not inside[left]:
+            del inside[left]
+        different.append(len(inside))
+    return sum(different) / len(different) / _MATTR_WORDS
+
+
+def _unclear(spoken: Spoken, span: Span) -> int:
+    return sum(word.probability < _UNCLEAR for word in _words(spoken, span))
+
+
+_SHARES = (phonation_ratio, pause_share, pauses_at_clause_ends_share, mattr_50)
+_PUNCTUATION = ".,;:!?…\"'-–—()[] "
 _NO_PAUSE = "there is no silent pause of at least 250 ms"
 _LONGEST_PAUSE = _pause_length(np.max)
 _MEAN_PAUSE = _pause_length(np.mean)
@@ -375,6 +436,7 @@ _TABLE: dict[str, tuple[str, str, _Number]] = {
     "pause_longest_s": ("s", "words", _LONGEST_PAUSE),
     "pause_share": ("ratio", "words batches", pause_share),
     "pauses_within_clause_per_100_syl": ("1/100 syllables", "words english batches", pauses_within_clause_per_100_syl),
+    "pauses_at_clause_ends_share": ("ratio", "words english batches", pauses_at_clause_ends_share),
     "f0_median_hz": ("Hz", "batches", _pitch(intonation.median_hz)),
     "f0_span_st": ("st", "batches", _pitch(intonation.span_st)),
     "f0_sd_st": ("st", "batches", _pitch(intonation.sd_st)),
@@ -384,6 +446,7 @@ _TABLE: dict[str, tuple[str, str, _Number]] = {
     "loudness_lufs": ("LUFS", "batches", loudness_lufs),
     "level_dbfs": ("dBFS", "batches", level_dbfs),
     "level_range_db": ("dB", "batches", level_range_db),
+    "trailing_off_db": ("dB", "batches", trailing_off_db),
     "snr_db": ("dB", "", snr_db),
     "filled_pauses_per_min": ("1/min", "words english batches, events a second", _fillers_per_min),
     "filled_pauses_per_100_words": ("1/100 words", "words english batches, events a word", _per_100_words(_fillers("filled_pause"))),
@@ -397,9 +460,19 @@ _TABLE: dict[str, tuple[str, str, _Number]] = {
     "lengthenings_per_100_words": ("1/100 words", "words english batches, events a word", _per_100_words(_disfluencies("lengthening"))),
     "grammar_issues_per_100_words": ("1/100 words", "words english batches, events a word", _per_100_words(_issues("grammar"))),
     "hedges_per_100_words": ("1/100 words", "words english batches, events a word", _per_100_words(_issues("hedge"))),
+    "style_issues_per_100_words": (
+        "1/100 words",
+        "words english batches, events a word",
+        _per_100_words(_issues("style", "weak_word", "passive", "long_sentence")),
+    ),
+    "mattr_50": ("ratio", "words batches", mattr_50),
+    "unclear_words_per_100_words": ("1/100 words", "words batches, events a word", _per_100_words(_unclear)),
 }
 
 _WHY: dict[_Number, str] = {
+    pauses_at_clause_ends_share: f"needs at least {_FEWEST_PLACED} silent pauses whose place in the sentence is known",
+    mattr_50: f"needs at least {_MATTR_WORDS} words",
+    trailing_off_db: f"needs at least {_FEWEST_PHRASES} phrases of a second between pauses",
     pace_variation: "needs at least three windows of 10 s",
     _LONGEST_PAUSE: _NO_PAUSE,
     _MEAN_PAUSE: _NO_PAUSE,

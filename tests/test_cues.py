@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.rubrics import rubric
+from config.rubrics import rubrics
 from speech.audio import RATE_HZ
 from speech.cues import AGAIN_S, APART_S, RULES, Cue, Cues
 from speech.live import WINDOWS_S, LiveMetrics
@@ -116,7 +116,7 @@ def test_a_pause_now_and_then_is_enough() -> None:
 
 
 def test_the_ranges_are_those_of_the_rubric() -> None:
-    points = {d.measure: d.points for d in rubric().dimensions}
+    points = {term.measure: term.points for one in rubrics()["talk"].dimensions for term in one.terms}
     pace, pitch = dict(points["speech_rate_wpm"]), dict(points["f0_sd_st"])
     rules = {rule.kind: rule for rule in RULES}
     assert (pace[rules["too_fast"].beyond], pace[rules["too_fast"].back]) == (70, 100)

@@ -323,6 +323,7 @@ def arguments(theirs: Planted) -> dict[str, Any]:
         "state": "failed",
         "duration_s": 1.0,
         "language": "en",
+        "style": "interview",
         "size": 1,
         "sha256": "0",
         "content_type": "audio/wav",

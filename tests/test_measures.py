@@ -25,6 +25,11 @@ def word(at_s: float, kind: WordKind = "word") -> Word:
     return Word("word", samples(at_s), samples(at_s + 0.3), 0.9, kind)
 
 
+def numbered(one: Word, number: int) -> Word:
+    """One of 25, capital or not; each twentieth unclear."""
+    return replace(one, text=f"{'Word' if number % 2 else 'word'}{number % 25},", probability=0.4 if number % 20 == 0 else 0.9)
+
+
 def even(lowest: float, highest: float, hops: int, seed: int = 0) -> Floats:
     return np.random.default_rng(seed).permutation(np.linspace(lowest, highest, hops)).astype(np.float32)
 
@@ -51,9 +56,9 @@ def in_time(*groups: list[Any]) -> list[Any]:
 
 
 def minute() -> Spoken:
-    """60 s: 100 words of 1 and 2 syllables in turn, 3 ums and 2 fragments, 10 pauses of 6 s in all, 162 nuclei."""
+    """60 s: 100 words of 1 and 2 syllables in turn, 25 different, 5 unclear; 3 ums, 2 fragments, 10 pauses of 6 s in all, 162 nuclei."""
     said = in_time(
-        [word(6 * b + at_s) for b in range(BLOCKS) for at_s in BLOCK_WORDS_S],
+        [numbered(word(6 * b + at_s), 10 * b + i) for b in range(BLOCKS) for i, at_s in enumerate(BLOCK_WORDS_S)],
         [word(6 * b + 2.35, "filler") for b in range(3)],
         [word(6 * b + 5.9, "fragment") for b in range(2)],
     )
@@ -110,6 +115,7 @@ BY_HAND = {
     "pause_longest_s": (1.0, "s"),
     "pause_share": (6 / 60, "ratio"),
     "pauses_within_clause_per_100_syl": (100 * 4 / 150, "1/100 syllables"),
+    "pauses_at_clause_ends_share": (0.6, "ratio"),
     "f0_median_hz": (100 * 2**0.5, "Hz"),
     "f0_span_st": (0.8 * 12, "st"),
     "f0_sd_st": (0.9 * 12 / math.sqrt(12), "st"),
@@ -126,8 +132,11 @@ BY_HAND = {
     "lengthenings_per_100_words": (5.0, "1/100 words"),
     "grammar_issues_per_100_words": (6.0, "1/100 words"),
     "hedges_per_100_words": (7.0, "1/100 words"),
+    "style_issues_per_100_words": (9.0, "1/100 words"),
+    "mattr_50": (0.5, "ratio"),
+    "unclear_words_per_100_words": (5.0, "1/100 words"),
 }
-ELSEWHERE = {"pace_variation", "terminal_rising_share", "terminal_falling_share"}  # have tests of their own below
+ELSEWHERE = {"pace_variation", "trailing_off_db", "terminal_rising_share", "terminal_falling_share"}  # have tests of their own below
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +184,18 @@ def test_terminal_contours_are_taken_where_the_pauses_begin() -> None:
         assert few[name].why_missing == "needs at least five phrases that end in a pause with audible pitch"
 
 
+def test_a_voice_that_trails_off_is_quieter_where_phrases_end() -> None:
+    of = minute()
+    level = np.where(of.frames.state == State.SPEECH, -20.0, -60.0).astype(np.float32)
+    for pause in of.pauses:
+        level[pause.start // HOP - 30 : pause.start // HOP] -= 6.0
+    level[-30:] -= 6.0
+    frames = replace(of.frames, level_dbfs=level)
+    found = measures(replace(of, frames=frames))["trailing_off_db"]
+    assert (found.value, found.unit) == (-6.0, "dB")
+    assert measures(replace(of, frames=frames, pauses=[of.pauses[0]]))["trailing_off_db"].value is None
+
+
 # what is not known
 
 
@@ -194,7 +215,10 @@ def test_without_words_there_is_nothing() -> None:
 NEED_WORDS = set(BY_HAND) - {
     *("nuclei_rate_s", "f0_median_hz", "f0_span_st", "f0_sd_st", "pvq", "loudness_lufs", "level_dbfs", "level_range_db", "snr_db")
 }
-NEED_ENGLISH = {name for name in BY_HAND if name.endswith(("_100_words", "_100_syl"))} | {"filled_pauses_per_min"}
+NEED_ENGLISH = {name for name in BY_HAND if name.endswith(("_100_words", "_100_syl"))} - {"unclear_words_per_100_words"} | {
+    "filled_pauses_per_min",
+    "pauses_at_clause_ends_share",
+}
 
 
 @pytest.mark.parametrize(("words", "span_s"), [(4, 60.0), (5, 2.9)])
@@ -289,7 +313,7 @@ def test_there_is_no_interval_below_fifty_seconds() -> None:
 EVENTS = {
     "filled_pauses_per_min",
     *(f"{name}_per_100_words" for name in ("filled_pauses", "discourse_markers", "repetitions", "false_starts", "lengthenings")),
-    *(f"{name}_per_100_words" for name in ("grammar_issues", "hedges")),
+    *(f"{name}_per_100_words" for name in ("grammar_issues", "hedges", "style_issues", "unclear_words")),
 }
 
 

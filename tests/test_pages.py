@@ -16,8 +16,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sy
 from api.state import State
 from api.uploads import PART_BYTES
 from batch import index_page, playback
+from batch.analyze import Findings
 from batch.document import document
+from batch.scored import scored
 from config import graph
+from config.rubrics import rubrics
 from db import fluency, media, reports, scores, series, sessions, steps, transcripts
 from db.reports import ReportFile
 from db.sessions import State as SessionState
@@ -34,11 +37,6 @@ NAMES = [step.name for step in graph.STEPS]
 HASH = "0" * 64
 THERE = "#app .sessions, #app .levels, #app .end, #timeline"  # what only a page that is all there has
 Answer = TypeVar("Answer")
-
-SCORES = [
-    {"dimension": "pace", "title": "Pace", "source": "s", "value": 74.6, "low": 64.8, "high": 82.9, "refusal": None},
-    {"dimension": "pausing", "title": "Pausing", "source": "s", "value": None, "low": None, "high": None, "refusal": "it was not measured"},
-]
 
 
 class House:
@@ -95,6 +93,7 @@ class House:
         """A session with a report."""
         session = self.plant(title, "complete", done=len(NAMES))
         talk, pcm = samples.talk(), samples.recording()
+        found = Findings((), talk.pauses, talk.fillers, talk.disfluencies, talk.language_issues, talk.measures, talk.stretches, {})
         shape = document(talk)
         page = index_page.render(talk, shape, pcm, "audio.mp3", served=True).encode()
         sound = playback.mp3(pcm)
@@ -108,7 +107,7 @@ class House:
             files = [ReportFile(name, f"{folder}/report/{name}", len(content), kind) for name, (content, kind) in written.items()]
             async with at["db"].tenant(at["member"].org) as tx:
                 await fluency.store(tx, session, HASH, {"measures": msgspec.to_builtins(talk.measures)})
-                await scores.store(tx, session, HASH, {"scores": SCORES})
+                await scores.store(tx, session, HASH, scored(rubrics()["talk"], found, talk.transcript.words))
                 await reports.store(tx, session, HASH, {}, files)
                 await sessions.describe(tx, session, 44.3, "en")
 
@@ -361,9 +360,11 @@ def test_a_finished_session_tells_its_numbers_and_gives_its_files(show: Callable
     for said in ("158wpm", "149 to 167", "26%", "−23.4LUFS", "No interval given"):
         expect(glance).to_contain_text(said)
     expect(page.locator(".facts")).to_contain_text("0:44")
-    expect(page.locator(".scores li")).to_have_text(["Pace7565 to 83", "PausingNo score: it was not measured."])
-    drawn = page.locator(".scores .span").get_attribute("d")
-    assert drawn == "M64.8 4H82.9"
+    rows = page.locator(".scores li")
+    expect(rows).to_have_count(9)
+    expect(rows.nth(1)).to_contain_text("Pace100100 to 100")
+    expect(rows.nth(4)).to_have_text("Pitch varietyNo score: it was not measured.")
+    expect(page.locator("#style")).to_have_value("talk")
     with page.expect_download() as download:
         page.get_by_role("link", name="words.csv").click()
     assert Path(download.value.path()).read_bytes() == b"text\n"

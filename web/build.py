@@ -11,7 +11,7 @@ from pathlib import Path
 
 WEB = Path(__file__).resolve().parent
 MEASURES = WEB.parent / "batch" / "page" / "measures.toml"
-RUBRIC = WEB.parent / "config" / "rubric" / "speaking-1.toml"
+RUBRIC = WEB.parent / "config" / "rubric" / "talk.toml"
 
 
 def main() -> int:
@@ -53,18 +53,17 @@ def _new_enough(version: str) -> bool:
 
 
 def _write_measures() -> None:
-    """The report's names of its key measures, for the page of a session."""
+    """The report's names of its measures, for the page of a session."""
     entries = tomllib.loads(MEASURES.read_text(encoding="utf-8"))
-    keys = {name: entry for name, entry in entries.items() if entry.get("key")}
     target = WEB / "src" / "generated" / "measures.json"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(keys, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _write_pace() -> None:
     """The rubric's range of pace and its comfortable band, words a minute, for the dial of the live view."""
     dimensions = tomllib.loads(RUBRIC.read_text(encoding="utf-8"))["dimensions"]
-    points = next(dimension["points"] for dimension in dimensions if dimension["id"] == "pace")
+    points = next(term["points"] for one in dimensions for term in one["terms"] if term["measure"] == "speech_rate_wpm")
     best = [value for value, score in points if score == 100]
     pace = {"least": points[0][0], "low": best[0], "high": best[-1], "most": points[-1][0]}
     (WEB / "src" / "generated" / "pace.json").write_text(json.dumps(pace) + "\n", encoding="utf-8")

@@ -57,14 +57,32 @@ export interface Measure {
   why_missing: string | null;
 }
 
-export interface Score {
-  dimension: string;
-  title: string;
-  source: string; // what the curve stands on
-  value: number | null; // 0 to 100
+/** 0 to 100 with its interval, or why there is none. */
+export interface Given {
+  value: number | null;
   low: number | null;
   high: number | null;
   refusal: string | null;
+}
+
+export interface Score extends Given {
+  dimension: string;
+  title: string;
+  made_of: { name: string; value: number; score: number; weight: number; source: string }[];
+  evidence: { measure: string; start_s: number; end_s: number }[];
+}
+
+/** A style of speaking that can be scored. */
+export interface Style {
+  name: string;
+  title: string;
+  about: string;
+}
+
+export interface Scores {
+  rubric: { name: string; title: string; version: number };
+  overall: Given;
+  scores: Score[];
 }
 
 export interface ReportFile {

@@ -2,7 +2,7 @@
 
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { at, call, nameOf, Problem, type Live, type Measure, type ReportFile, type Score, type Session, type Word } from "./api";
+import { at, call, nameOf, Problem, type Live, type Measure, type ReportFile, type Scores as ScoresFound, type Session, type Style, type Word } from "./api";
 import { Courses, type Second, type Sums } from "./courses";
 import { clock, size, SPACELESS, when } from "./format";
 import { State } from "./sessions";
@@ -132,7 +132,7 @@ function Page({ id, title, titles }: { id: string; title: string; titles: Titles
         </p>
       )}
       {session.state === "complete" ? (
-        <Finished session={session} />
+        <Finished session={session} acting={acting} onStyle={(style) => void act("PATCH", "", { style })} />
       ) : (
         <Progress titles={titles} session={session} stages={stages} acting={acting} onAct={(path) => void act("POST", path)} />
       )}
@@ -314,9 +314,10 @@ function Words({ id }: { id: string }) {
   );
 }
 
-function Finished({ session }: { session: Session }) {
+function Finished({ session, acting, onStyle }: { session: Session; acting: boolean; onStyle: (style: string) => void }) {
+  const [styles, setStyles] = useState<Style[]>([]);
   const [measures, setMeasures] = useState<Record<string, Measure> | null>(null);
-  const [scores, setScores] = useState<Score[]>([]);
+  const [scores, setScores] = useState<ScoresFound | null>(null);
   const [files, setFiles] = useState<ReportFile[]>([]);
   const [problem, setProblem] = useState("");
   useEffect(() => {
@@ -325,7 +326,8 @@ function Finished({ session }: { session: Session }) {
       setProblem(error.message);
     };
     call<{ measures: Record<string, Measure> }>("GET", at(session.id, "/fluency")).then((found) => setMeasures(found.measures), refused);
-    call<{ scores: Score[] }>("GET", at(session.id, "/scores")).then((found) => setScores(found.scores), refused);
+    call<ScoresFound>("GET", at(session.id, "/scores")).then(setScores, refused);
+    call<{ rubrics: Style[] }>("GET", "/v1/rubrics").then((found) => setStyles(found.rubrics), refused);
     call<{ files: ReportFile[] }>("GET", at(session.id, "/report")).then((found) => setFiles(found.files.filter((file) => file.name in FILES)), refused);
   }, []);
   return (
@@ -348,11 +350,21 @@ function Finished({ session }: { session: Session }) {
           <Summary measures={measures} />
         </section>
       )}
-      {scores.length > 0 && (
+      {scores && (
         <section aria-labelledby="scores-title">
           <h2 id="scores-title">Scores</h2>
-          <Scores scores={scores} />
+          <p class="field">
+            <label for="style">Scored as</label>
+            <select id="style" value={scores.rubric.name} disabled={acting} onChange={(event) => onStyle(event.currentTarget.value)}>
+              {styles.map(({ name, title, about }) => (
+                <option key={name} value={name} title={about}>
+                  {title}
+                </option>
+              ))}
+            </select>
+          </p>
           <p class="hint">From 0 to 100, with the 95 % interval. For practice, not for hiring or grading.</p>
+          <Scores session={session.id} found={scores} />
         </section>
       )}
       {files.length > 0 && (

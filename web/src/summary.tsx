@@ -2,19 +2,12 @@
 
 import type { Measure } from "./api";
 import { printed } from "./format";
-import names from "./generated/measures.json";
-
-interface Name {
-  label: string;
-  says: string;
-  digits?: number;
-  percent?: boolean;
-}
+import { ENTRIES } from "./names";
 
 const UNITS: Record<string, string> = { ratio: "", st: "semitones", "1/min": "a minute" };
 
 export function Summary({ measures }: { measures: Record<string, Measure> }) {
-  const keys = Object.entries<Name>(names).flatMap(([key, name]) => (measures[key] ? [[name, measures[key]] as const] : []));
+  const keys = Object.entries(ENTRIES).flatMap(([key, name]) => (name.key && measures[key] ? [[name, measures[key]] as const] : []));
   return (
     <dl class="glance">
       {keys.map(([name, measure]) => {
