@@ -108,7 +108,7 @@ class Talk:
             self.words,
             self.syllables,
             frames,
-            10.0 ** (level / 10.0),
+            10.0 ** (level.astype(np.float64) / 10.0),
             np.empty(0, np.int64),
             self.pauses,
             self.fillers,
@@ -157,13 +157,13 @@ def _word(
     chance = voice.events * burst
     for kind in ("filled_pause", "discourse_marker"):
         if rng.random() < chance:
-            talk.fillers.append(Filler("um", start, end, kind, "recogniser"))  # type: ignore[arg-type]
+            talk.fillers.append(Filler("um", start, end, kind, "recogniser"))
     for kind in ("repetition", "false_start"):
         if rng.random() < chance / 2:
             talk.disfluencies.append(Disfluency(kind, "it", start, end))  # type: ignore[arg-type]
     for category in ("grammar", "weak_word", "hedge"):
         if rng.random() < chance:
-            talk.issues.append(LanguageIssue(category, "rule", "text", start, end, "reason", ()))  # type: ignore[arg-type]
+            talk.issues.append(LanguageIssue(category, "rule", "text", start, end, "reason", ()))
 
 
 def halves(spoken: Spoken) -> tuple[Spoken, Spoken]:
