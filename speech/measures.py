@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil, hypot, inf, log10, pi, sqrt
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -23,6 +24,10 @@ from speech.words import Word
 
 BATCHES = 5  # contiguous parts that a whole measure is recomputed on for its interval (batch means; notes in docs/metrics.md)
 T_QUANTILE = 2.7764  # Student's t, 97.5 %, BATCHES - 1 degrees of freedom
+# What the recogniser gets wrong alike in all parts of a session, so that their spread does not show it: docs/metrics.md.
+_WORDS_AMISS = 0.4  # standard deviation over readers of the error of the count of words, as a share of the unclear ones among them
+_UM_RECALL, _UM_PRECISION = 0.72, 0.88
+_TAIL = 0.025
 _NONE_SEEN = 3.6889  # -ln 0.025: as many events could have been expected where none was seen (exact Poisson interval, 95 %)
 _BATCH_S = 10.0  # a shorter part does not hold a measure
 _WINDOW = 10 * RATE_HZ  # of the series over time
@@ -32,9 +37,10 @@ _LEAST_S = 3.0
 _MATTR_WORDS = 50  # of the window: Covington & McFall 2010
 _UNCLEAR = 0.5  # a word the recogniser would not bet on
 _FEWEST_PLACED = 5  # pauses with a known place
+_AUDIBLE_DB = 3.0  # over the background alone: there the voice is as loud as the background
 _PHRASE_HOPS, _PHRASE_END_HOPS, _FEWEST_PHRASES = 100, 30, 3  # a phrase of 1 s, its last 300 ms
 
-TOO_SHORT = f"needs at least {_FEWEST_WORDS} words and {_LEAST_S:g} s between the first and the last"
+LEAST_PARTED_S = BATCHES * _BATCH_S  # of a session, for an interval by its parts
 NEEDS_ENGLISH = "defined for English only"
 NEEDS_WORDS = "no words were recognised"
 
@@ -127,28 +133,61 @@ def _measure(spoken: Spoken, unit: str, needs: str, of: _Number) -> Measure:
     over_s = _over_s(spoken, span)
     if "english" in needs and spoken.language != "en":
         return Measure(None, unit, None, None, over_s, NEEDS_ENGLISH)
-    if "words" in needs and (over_s < _LEAST_S or sum(w.kind == "word" for w in spoken.words) < _FEWEST_WORDS):
-        return Measure(None, unit, None, None, over_s, TOO_SHORT)
+    if "words" in needs and (wanted := _wanted(sum(w.kind == "word" for w in spoken.words), over_s)):
+        return Measure(None, unit, None, None, over_s, wanted)
     value = of(spoken, span)
     if value is None:
-        return Measure(None, unit, None, None, over_s, _WHY.get(of, "too little speech to measure it on"))
+        why = _MORE[of](spoken, span) if of in _MORE else _WHY.get(of, "too little speech to measure it on")
+        return Measure(None, unit, None, None, over_s, why)
     parts = _on_parts(spoken, span, of) if "batches" in needs else ()
     half = _half_width(parts)
-    if half is None and value == 0.0 and needs.endswith(("events a word", "events a second")):
+    if half is None and value == 0.0 and needs.endswith(("a word", "a second")):
         most = _NONE_SEEN * (60.0 / over_s if needs.endswith("second") else 100.0 / part(spoken, span).words)
-        return Measure(value, unit, 0.0, most, over_s, parts=parts)
+        return Measure(value, unit, 0.0, most / _UM_RECALL if "ums" in needs else most, over_s, parts=parts)
+    if half is None and of is pauses_at_clause_ends_share and parts and value in (0.0, 1.0):
+        unseen = 1.0 - _TAIL ** (1.0 / _placed(spoken, span)[1])
+        return Measure(value, unit, value * (1.0 - unseen), max(value, unseen), over_s, parts=parts)
     if half is None:
         return Measure(value, unit, None, None, over_s, parts=parts)
-    low = value - half if unit in ("dBFS", "LUFS", "dB") else max(value - half, 0.0)
-    high = min(value + half, 1.0) if of in _SHARES else value + half
+    if needs.endswith(("counted", "a word")):
+        half = _with(half, value * _WORDS_AMISS * _unclear_share(spoken))
+    invented, missed = (1.0 - _UM_PRECISION, 1.0 / _UM_RECALL - 1.0) if "ums" in needs else (0.0, 0.0)
+    low = value - hypot(half, value * invented)
+    high = value + hypot(half, value * missed)
+    low = low if unit in ("dBFS", "LUFS", "dB") else max(low, 0.0)
+    high = min(high, 1.0) if of in _SHARES else high
     return Measure(value, unit, low, high, over_s, parts=parts)
+
+
+def _with(half: float, deviation: float) -> float:
+    # Half an interval from five parts, and an error of known deviation beside it: degrees of freedom of the sum by Welch & Satterthwaite,
+    # Student's quantile by its expansion in them (Abramowitz & Stegun 26.7.5; 0.3 % off with four).
+    from_parts = half / T_QUANTILE
+    freedom = (BATCHES - 1) * (1 + (deviation / from_parts) ** 2) ** 2
+    z = 1.96
+    quantile = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    quantile += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
+    return max(half, quantile * hypot(from_parts, deviation))
+
+
+def _unclear_share(spoken: Spoken) -> float:
+    words = [word for word in spoken.words if word.kind == "word"]
+    return sum(word.probability < _UNCLEAR for word in words) / len(words)
+
+
+def _wanted(words: int, over_s: float) -> str | None:
+    """What is missing of the least that a measure of words needs."""
+    missing = [f"{_FEWEST_WORDS - words} more {'word' if words == _FEWEST_WORDS - 1 else 'words'}"] if words < _FEWEST_WORDS else []
+    missing += [f"{ceil(_LEAST_S - over_s)} s more speech"] if over_s < _LEAST_S else []
+    return "needs " + " and ".join(missing) if missing else None
 
 
 def _on_parts(spoken: Spoken, span: Span, of: _Number) -> tuple[float | None, ...]:
     if seconds(span.end - span.start) < BATCHES * _BATCH_S:
         return ()
     edges = np.linspace(span.start, span.end, BATCHES + 1).astype(int)
-    return tuple(of(spoken, Span(int(a), int(b))) for a, b in pairwise(edges))
+    of_part = _ON_PART.get(of, of)
+    return tuple(of_part(spoken, Span(int(a), int(b))) for a, b in pairwise(edges))
 
 
 def _half_width(parts: Sequence[float | None]) -> float | None:
@@ -297,8 +336,20 @@ def pauses_within_clause_per_100_syl(spoken: Spoken, span: Span) -> float | None
 
 def pauses_at_clause_ends_share(spoken: Spoken, span: Span) -> float | None:
     """Of the silent pauses of at least 250 ms whose place is known, at least five, those between clauses."""
+    ends, placed = _placed(spoken, span)
+    return ends / placed if placed >= _FEWEST_PLACED else None
+
+
+def _clause_ends_on_part(spoken: Spoken, span: Span) -> float | None:
+    # A part has few pauses, and not all as many: each counts by how many it has, as in the variance of a ratio (Cochran 1977, 6.4).
+    ends, placed = _placed(spoken, span)
+    all_ends, all_placed = _placed(spoken, spoken.span or span)
+    return all_ends / all_placed + (ends - placed * all_ends / all_placed) * BATCHES / all_placed if all_placed else None
+
+
+def _placed(spoken: Spoken, span: Span) -> tuple[int, int]:
     places = [p.place for p in at_least(_within(spoken.pauses, span)) if p.place != "unknown"]
-    return places.count("between_clauses") / len(places) if len(places) >= _FEWEST_PLACED else None
+    return places.count("between_clauses"), len(places)
 
 
 # pitch and level
@@ -326,10 +377,26 @@ def level_dbfs(spoken: Spoken, span: Span) -> float | None:
     return median(speech) if speech.size >= 50 else None
 
 
+def _floor_dbfs(spoken: Spoken) -> float:
+    # The level of the background, whatever breaths and doors are in it; -inf where there is too little silence to tell.
+    silence = _levels(spoken, spoken.span, State.SILENCE) if spoken.span else np.empty(0, np.float32)
+    return median(silence) if silence.size >= 50 else -inf
+
+
+def _voice_db(level_dbfs: float, floor_dbfs: float) -> float | None:
+    # The level of the voice alone, of voice and background together; None where the background is the louder of the two.
+    above_db = level_dbfs - floor_dbfs
+    return level_dbfs + 10 * log10(1 - 10 ** (-above_db / 10)) if above_db >= _AUDIBLE_DB else None
+
+
 def level_range_db(spoken: Spoken, span: Span) -> float | None:
-    """10th to 90th percentile of the level of the frames that hold speech."""
+    """10th to 90th percentile of the level of the frames that hold speech, without what the background adds."""
     speech = _levels(spoken, span, State.SPEECH)
-    return float(np.percentile(speech, 90) - np.percentile(speech, 10)) if speech.size >= 100 else None
+    if speech.size < 100:
+        return None
+    floor_dbfs = _floor_dbfs(spoken)
+    low, high = (_voice_db(float(np.percentile(speech, share)), floor_dbfs) for share in (10, 90))
+    return high - low if low is not None and high is not None else None
 
 
 def snr_db(spoken: Spoken, span: Span) -> float | None:
@@ -343,16 +410,37 @@ def snr_db(spoken: Spoken, span: Span) -> float | None:
 def trailing_off_db(spoken: Spoken, span: Span) -> float | None:
     """How far the level of the last 300 ms of a phrase lies above that of the whole (below: negative), median of at least three.
 
-    A phrase is what lies between two silent pauses of at least 250 ms and holds at least 1 s of speech; both levels are medians of frames.
+    A phrase is what lies between two silent pauses of at least 250 ms and holds at least 1 s of speech; both levels are medians of frames,
+    without what the background adds.
     """
+    falls = _falls_db(spoken, span)
+    middle = float(np.median(falls)) if len(falls) >= _FEWEST_PHRASES else -inf
+    return middle if middle > -inf else None
+
+
+def _trailing_off_on_part(spoken: Spoken, span: Span) -> float | None:
+    # By how many phrases there are, as for the ends of clauses. A median varies sqrt(pi / 2) times as much as a mean, but of one or two it
+    # is the mean.
+    every, falls = _falls_db(spoken, spoken.span or span), _falls_db(spoken, span)
+    if not falls or not every:
+        return float(np.median(every)) if every else None
+    middle = float(np.median(every))
+    wider = sqrt(pi / 2) if len(falls) < _FEWEST_PHRASES else 1.0
+    return middle + (float(np.median(falls)) - middle) * wider * len(falls) * BATCHES / len(every)
+
+
+def _falls_db(spoken: Spoken, span: Span) -> list[float]:
+    # One for each phrase; -inf where its end is lost in the background.
     breaks = at_least(_within(spoken.pauses, span))
     edges = [(span.start, span.start), *((p.start, p.end) for p in breaks), (span.end, span.end)]
+    floor_dbfs = _floor_dbfs(spoken)
     falls = []
     for (_, start), (end, _) in pairwise(edges):
         speech = _levels(spoken, Span(start, max(start, end)), State.SPEECH)
         if speech.size >= _PHRASE_HOPS:
-            falls.append(float(np.median(speech[-_PHRASE_END_HOPS:]) - np.median(speech)))
-    return float(np.median(falls)) if len(falls) >= _FEWEST_PHRASES else None
+            end_dbfs, whole_dbfs = (_voice_db(float(np.median(of)), floor_dbfs) for of in (speech[-_PHRASE_END_HOPS:], speech))
+            falls.append(end_dbfs - whole_dbfs if end_dbfs is not None and whole_dbfs is not None else -inf)
+    return falls
 
 
 def loudness_lufs(spoken: Spoken, span: Span) -> float | None:
@@ -392,7 +480,7 @@ def _words(spoken: Spoken, span: Span) -> list[Word]:
 
 def mattr_50(spoken: Spoken, span: Span) -> float | None:
     """Different words among fifty on end, averaged over all such windows. Covington & McFall 2010."""
-    said = [word.text.strip(_PUNCTUATION).casefold() for word in _words(spoken, span)]
+    said = [_folded(word) for word in _words(spoken, span)]
     if len(said) < _MATTR_WORDS:
         return None
     inside = Counter(said[:_MATTR_WORDS])
@@ -404,6 +492,29 @@ def mattr_50(spoken: Spoken, span: Span) -> float | None:
             del inside[left]
         different.append(len(inside))
     return sum(different) / len(different) / _MATTR_WORDS
+
+
+def _new_words(spoken: Spoken, span: Span) -> float | None:
+    # `mattr_50` as a mean over words: one that was last said d words ago is new in min(d, 50) of the 50 windows that it is in. The
+    # end of the recording counts as lying before its beginning. Windows inside a part would leave out what is new across its edges.
+    whole = [word for word in _within(spoken.words, spoken.span or span) if word.kind == "word"]
+    last = {_folded(word): at - len(whole) for at, word in enumerate(whole)}
+    new = np.empty(len(whole))
+    for at, word in enumerate(whole):
+        new[at] = min(at - last[_folded(word)], _MATTR_WORDS) / _MATTR_WORDS
+        last[_folded(word)] = at
+    here = new[[span.start <= word.start < span.end for word in whole]]
+    if not here.size:
+        return None
+    # The first and the last words are in fewer windows: the whole varies as if it had so many fewer.
+    place = np.arange(1, len(whole) + 1)
+    windows = np.minimum(np.minimum(place, place[::-1]), min(_MATTR_WORDS, len(whole) - _MATTR_WORDS + 1))
+    fewer = len(whole) * float(windows @ windows) / float(windows.sum()) ** 2
+    return float(new.mean() + (here.mean() - new.mean()) * sqrt(fewer))
+
+
+def _folded(word: Word) -> str:
+    return word.text.strip(_PUNCTUATION).casefold()
 
 
 def _unclear(spoken: Spoken, span: Span) -> int:
@@ -419,14 +530,21 @@ _MEDIAN_PAUSE = _pause_length(np.median)
 _RISING = _terminal(intonation.rising_share)
 _FALLING = _terminal(intonation.falling_share)
 
-# name: unit, what it needs (words: enough of them; english; batches: an interval by recomputing it), formula
+# What stands for a measure on each of the five parts, where the measure itself would not do.
+_ON_PART: dict[_Number, _Number] = {
+    mattr_50: _new_words,
+    pauses_at_clause_ends_share: _clause_ends_on_part,
+    trailing_off_db: _trailing_off_on_part,
+}
+
+# name: unit, what it needs (words: enough of them; english; batches: an interval by recomputing it; counted: words are), formula
 _TABLE: dict[str, tuple[str, str, _Number]] = {
-    "speech_rate_wpm": ("words/min", "words batches", rate_wpm),
-    "speech_rate_syl_s": ("syllables/s", "words batches", speech_rate_syl_s),
-    "articulation_rate_syl_s": ("syllables/s", "words batches", articulation_rate_syl_s),
+    "speech_rate_wpm": ("words/min", "words batches counted", rate_wpm),
+    "speech_rate_syl_s": ("syllables/s", "words batches counted", speech_rate_syl_s),
+    "articulation_rate_syl_s": ("syllables/s", "words batches counted", articulation_rate_syl_s),
     "nuclei_rate_s": ("nuclei/s", "batches", nuclei_rate_s),
     "phonation_ratio": ("ratio", "words batches", phonation_ratio),
-    "mean_length_of_run_syl": ("syllables", "words batches", mean_length_of_run_syl),
+    "mean_length_of_run_syl": ("syllables", "words batches counted", mean_length_of_run_syl),
     "pace_variation": ("ratio", "words", pace_variation),
     "pauses_per_min": ("1/min", "words batches", pauses_per_min),
     "pauses_200_ms_per_min": ("1/min", "words batches", _pauses_per_min_at(0.2)),
@@ -435,7 +553,7 @@ _TABLE: dict[str, tuple[str, str, _Number]] = {
     "pause_median_s": ("s", "words batches", _MEDIAN_PAUSE),
     "pause_longest_s": ("s", "words", _LONGEST_PAUSE),
     "pause_share": ("ratio", "words batches", pause_share),
-    "pauses_within_clause_per_100_syl": ("1/100 syllables", "words english batches", pauses_within_clause_per_100_syl),
+    "pauses_within_clause_per_100_syl": ("1/100 syllables", "words english batches counted", pauses_within_clause_per_100_syl),
     "pauses_at_clause_ends_share": ("ratio", "words english batches", pauses_at_clause_ends_share),
     "f0_median_hz": ("Hz", "batches", _pitch(intonation.median_hz)),
     "f0_span_st": ("st", "batches", _pitch(intonation.span_st)),
@@ -448,8 +566,8 @@ _TABLE: dict[str, tuple[str, str, _Number]] = {
     "level_range_db": ("dB", "batches", level_range_db),
     "trailing_off_db": ("dB", "batches", trailing_off_db),
     "snr_db": ("dB", "", snr_db),
-    "filled_pauses_per_min": ("1/min", "words english batches, events a second", _fillers_per_min),
-    "filled_pauses_per_100_words": ("1/100 words", "words english batches, events a word", _per_100_words(_fillers("filled_pause"))),
+    "filled_pauses_per_min": ("1/min", "words english batches, ums a second", _fillers_per_min),
+    "filled_pauses_per_100_words": ("1/100 words", "words english batches, ums a word", _per_100_words(_fillers("filled_pause"))),
     "discourse_markers_per_100_words": (
         "1/100 words",
         "words english batches, events a word",
@@ -469,11 +587,21 @@ _TABLE: dict[str, tuple[str, str, _Number]] = {
     "unclear_words_per_100_words": ("1/100 words", "words batches, events a word", _per_100_words(_unclear)),
 }
 
+# What would lift a refusal, with its number where that is known.
+_MORE: dict[_Number, Callable[[Spoken, Span], str]] = {
+    pauses_at_clause_ends_share: lambda spoken, span: (
+        f"needs {_FEWEST_PLACED - _placed(spoken, span)[1]} more silent pauses whose place in the sentence is known"
+    ),
+    mattr_50: lambda spoken, span: f"needs {_MATTR_WORDS - len(_words(spoken, span))} more words",
+    pace_variation: lambda _, span: (
+        f"needs {ceil(3 * seconds(_WINDOW) - seconds(span.end - span.start))} s more speech"
+        if span.end - span.start < 3 * _WINDOW
+        else "needs three windows of 10 s with speech"
+    ),
+}
 _WHY: dict[_Number, str] = {
-    pauses_at_clause_ends_share: f"needs at least {_FEWEST_PLACED} silent pauses whose place in the sentence is known",
-    mattr_50: f"needs at least {_MATTR_WORDS} words",
-    trailing_off_db: f"needs at least {_FEWEST_PHRASES} phrases of a second between pauses",
-    pace_variation: "needs at least three windows of 10 s",
+    level_range_db: "the background is as loud as the quieter speech",
+    trailing_off_db: f"needs at least {_FEWEST_PHRASES} phrases of a second between pauses that end louder than the background",
     _LONGEST_PAUSE: _NO_PAUSE,
     _MEAN_PAUSE: _NO_PAUSE,
     _MEDIAN_PAUSE: _NO_PAUSE,

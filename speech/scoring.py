@@ -1,25 +1,24 @@
 """Scores: measures seen through a rubric's curves, alone and together, with what their uncertainty leaves open.
 
-A score's 95 % interval is the wider, to either side, of two. One recomputes the whole score on the five parts of the session and takes
-Student's t of their spread: it knows that measures of one part hang together. The other takes each measure's own interval through its
-curve: it knows that a part is noisier than the whole, and that no um in five parts is no proof. In simulated sessions either alone
-covers 87-96 %, both together 93-96 % (bench/coverage.py).
+A score's 95 % interval is that of the measures it is made of, each taken through its curve, put together by what the five parts of the
+session say of how they move together: where all curves were straight, it would be Student's t of the score recomputed on each part.
+bench/coverage.py shows how often it holds the true score.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import hypot
+from math import ceil, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speech.analysis import Measure
-from speech.measures import BATCHES, T_QUANTILE
+from speech.measures import BATCHES, LEAST_PARTED_S
 
 Points = Sequence[tuple[float, float]]
 
-LEAST_WEIGHT = 0.5  # of what a score is made of: with less of it known there is none
+LEAST_WEIGHT = 0.6  # of what a score is made of: with less of it known there is none, since half of it would be another score
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,38 @@ class Share:
     weight: float  # of all that counted, 0..1
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reach:
+    """How far a score may lie from its value to one side, and in which parts of the session that shows.
+
+    Its length is the distance. Reaches of what moves together in the parts add up, of what moves apart cancel out; what no part shows,
+    such as how many ums there would be where none was heard, is owed to nothing else.
+    """
+
+    shown: NDArray[np.float64]  # (BATCHES,) of zero mean
+    alone: float
+
+    @classmethod
+    def of(cls, distance: float, parts: Sequence[float | None]) -> "Reach":
+        """parts: what was found on each of them, with the sign of what it does to the score."""
+        known = np.array([part for part in parts if part is not None])
+        apart = known - known.mean() if known.size == BATCHES else np.zeros(BATCHES)
+        length = sqrt(float(apart @ apart))
+        return cls(distance * apart / length, 0.0) if length else cls(np.zeros(BATCHES), distance)
+
+    @classmethod
+    def together(cls, reaches: Sequence["Reach"], weights: Sequence[float]) -> "Reach":
+        """Of a weighted mean."""
+        shown = sum((weight * reach.shown for reach, weight in zip(reaches, weights, strict=True)), np.zeros(BATCHES))
+        alone = sum((weight * reach.alone) ** 2 for reach, weight in zip(reaches, weights, strict=True))
+        return cls(shown, sqrt(alone))
+
+    @property
+    def distance(self) -> float:
+        """In points."""
+        return sqrt(float(self.shown @ self.shown) + self.alone**2)
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """0 to 100 with its 95 % interval and what it is made of, or the reason why there is none and what would lift it."""
@@ -88,63 +119,81 @@ class Score:
     parts: tuple[float, ...] = ()  # on each of five parts of the session
     shares: tuple[Share, ...] = ()
     refusal: str | None = None
+    reach: tuple[Reach, Reach] | None = None  # below and above
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    # What goes into a score: a measure through its curve, or a score below.
+    share: Share
+    parts: tuple[float, ...]
+    reach: tuple[Reach, Reach]
 
 
 def score(terms: Sequence[Term], found: Mapping[str, Measure]) -> Score:
     """The weighted mean of measures, each through its curve.
 
-    found: measures of the session by name. What was not measured, or cannot say how sure it is, is left out; where that is more than half
-    of the weight, the score is refused with the reason of the weightiest.
+    found: measures of the session by name. What was not measured, or cannot say how sure it is, is left out; where that is more
+    than LEAST_WEIGHT allows, the score is refused with the reason of the weightiest.
     """
-    known: list[tuple[Term, float, tuple[float, float], Measure]] = []
+    known: list[_Known] = []
     reasons: list[tuple[float, str]] = []
     for term in terms:
         measure = found.get(term.measure)
         if measure is None or measure.value is None:
             reasons.append((term.weight, (measure and measure.why_missing) or "it was not measured"))
         elif measure.low is None or measure.high is None:
-            reasons.append((term.weight, "there is too little speech to say how sure one would be"))
+            reasons.append((term.weight, _unsure(measure)))
         else:
-            known.append((term, measure.value, term.curve.over(measure.low, measure.high), measure))
-    return _together(
-        [Share(term.measure, value, float(term.curve(value)), term.weight) for term, value, _, _ in known],
-        [ends for _, _, ends, _ in known],
-        [[float(term.curve(value if part is None else part)) for part in measure.parts] for term, value, _, measure in known],
-        sum(term.weight for term in terms),
-        max(reasons, default=(0.0, ""), key=lambda reason: reason[0])[1],
-    )
+            known.append(_known(term, measure, measure.value, measure.low, measure.high))
+    return _together(known, sum(term.weight for term in terms), max(reasons, default=(0.0, ""), key=lambda reason: reason[0])[1])
+
+
+def _unsure(measure: Measure) -> str:
+    """What would lift it that a measure cannot say how sure it is."""
+    if not measure.parts and measure.over_s < LEAST_PARTED_S:
+        return f"needs {ceil(LEAST_PARTED_S - measure.over_s)} s more speech"
+    if None in measure.parts:
+        return f"needs more speech to say how sure it is: {measure.parts.count(None)} of its {len(measure.parts)} parts hold too little"
+    return "nothing in it tells how sure it is"
 
 
 def overall(scores: Mapping[str, tuple[Score, float]]) -> Score:
-    """The weighted mean of scores that were given; refused where more than half of the weight was. scores: by name, with their weights."""
-    known = [(name, one, weight) for name, (one, weight) in scores.items() if one.value is not None]
-    return _together(
-        [Share(name, one.value or 0.0, one.value or 0.0, weight) for name, one, weight in known],
-        [(one.low or 0.0, one.high or 0.0) for _, one, _ in known],
-        [list(one.parts) for _, one, _ in known],
-        sum(weight for _, weight in scores.values()),
-        "more than half of what it is made of has none",
+    """The weighted mean of scores that were given; refused where too much of the weight was. scores: by name, with their weights."""
+    known = [
+        _Known(Share(name, one.value, one.value, weight), one.parts, one.reach)
+        for name, (one, weight) in scores.items()
+        if one.value is not None and one.reach is not None
+    ]
+    return _together(known, sum(weight for _, weight in scores.values()), "too much of what it is made of has none")
+
+
+def _known(term: Term, measure: Measure, value: float, low: float, high: float) -> _Known:
+    given = float(term.curve(value))
+    least, most = term.curve.over(low, high)
+    # To which side of the measure the least and the most lie says how the score moves with it.
+    falls = -1.0 if float(term.curve(high)) < float(term.curve(low)) else 1.0
+    parts = [part if part is None else falls * part for part in measure.parts]
+    return _Known(
+        Share(term.measure, value, given, term.weight),
+        tuple(float(term.curve(value if part is None else part)) for part in measure.parts),
+        (Reach.of(given - least, parts), Reach.of(most - given, parts)),
     )
 
 
-def _together(
-    shares: Sequence[Share], ranges: Sequence[tuple[float, float]], parts: Sequence[Sequence[float]], whole: float, reason: str
-) -> Score:
-    weight = sum(share.weight for share in shares)
-    if not shares or weight < LEAST_WEIGHT * whole:
+def _together(known: Sequence[_Known], whole: float, reason: str) -> Score:
+    weight = sum(one.share.weight for one in known)
+    if not known or weight < LEAST_WEIGHT * whole:
         return Score(None, None, None, refusal=reason)
-    relative = np.array([share.weight / weight for share in shares])
-    value = float(relative @ [share.score for share in shares])
-    below, above = (
-        hypot(*(float(part) * abs(end - share.score) for part, end, share in zip(relative, ends, shares, strict=True)))
-        for ends in zip(*ranges, strict=True)
-    )
-    of_parts = relative @ np.array(parts) if all(len(one) == BATCHES for one in parts) else np.empty(0)
-    spread = T_QUANTILE * float(np.std(of_parts, ddof=1)) / BATCHES**0.5 if of_parts.size else 0.0
+    relative = [one.share.weight / weight for one in known]
+    value = sum(part * one.share.score for part, one in zip(relative, known, strict=True))
+    below, above = (Reach.together(reaches, relative) for reaches in zip(*(one.reach for one in known), strict=True))
+    parts = np.array(relative) @ np.array([one.parts for one in known]) if all(len(one.parts) == BATCHES for one in known) else np.empty(0)
     return Score(
         value,
-        max(0.0, value - max(below, spread)),
-        min(100.0, value + max(above, spread)),
-        tuple(float(part) for part in of_parts),
-        tuple(Share(share.name, share.value, share.score, float(part)) for share, part in zip(shares, relative, strict=True)),
+        max(0.0, value - below.distance),
+        min(100.0, value + above.distance),
+        tuple(parts.tolist()),
+        tuple(Share(one.share.name, one.share.value, one.share.score, part) for one, part in zip(known, relative, strict=True)),
+        reach=(below, above),
     )
