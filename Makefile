@@ -55,7 +55,7 @@ bench: $(READY)  ## every bench: tables here, JSON in bench/results/
 	done
 
 lock: $(READY)  ## requirements/*.in -> requirements.lock
-	$(BIN)/uv pip compile requirements/*.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-config -q -o requirements.lock
+	$(BIN)/uv pip compile requirements/*.in --override requirements/without.txt --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-config -q -o requirements.lock
 
 clean:  ## delete all that make has made, .venv/ too; recordings stay
 	rm -rf .venv web/node_modules web/src/generated api/pages/static .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build

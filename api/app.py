@@ -9,7 +9,7 @@ from uuid import UUID
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from api import blobs, calls, events, health, live, metrics, pages, sessions, sound, uploads, ws
+from api import blobs, calls, clips, comments, drills, events, health, live, metrics, pages, search, sessions, sound, uploads, ws
 from api.access import Gate
 from api.health import Check, Health
 from api.problems import HANDLERS
@@ -26,6 +26,7 @@ from engines.bus import Bus
 from engines.embedded import Servers
 from engines.errors import EngineError
 from engines.live_log import LiveLog
+from recognition.embedding import Embedder
 
 log = logging.getLogger("api")
 
@@ -75,6 +76,7 @@ async def opened(settings: Settings, servers: Servers, recognise: bool = True) -
             db=db,
             blobs=store,
             live_log=live_log,
+            embedder=Embedder(settings),
             member=member,
             places=uploads.Places(),
             live=live.Live(settings, db, store, live_log, member.org, recognise=recognise),
@@ -105,6 +107,7 @@ def create(state: State) -> ASGIApp:
 
     routes = [
         *(*health.routes, *sessions.routes, *uploads.routes, *metrics.routes, *events.routes, *blobs.routes),
+        *(*clips.routes, *comments.routes, *search.routes, *drills.routes),
         *(*live.routes, *calls.routes, *sound.routes, *ws.routes, *pages.routes),
     ]
     app = Starlette(routes=routes, exception_handlers=pages.readable(HANDLERS), lifespan=lifespan)

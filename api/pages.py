@@ -21,6 +21,7 @@ from api import access, blobs, problems
 from api.problems import Refused
 from api.state import Request
 from config import graph
+from config.drills import drills
 from config.settings import Settings
 from db import sessions as db_sessions
 from db.sessions import Session
@@ -125,15 +126,31 @@ async def practice(request: Request) -> Response:
     found = await _session(request) if "session" in request.path_params else None
     if found and found.state not in ("created", "live"):
         return RedirectResponse(f"/sessions/{found.id}", 303, {"Cache-Control": "no-store"})
+    return _page(request, "practice.html", session=found, ice=_ice(request))
+
+
+def _ice(request: Request) -> str:
     servers = [{"urls": one.url, "username": one.username, "credential": one.credential} for one in request.state["settings"].ice_servers]
-    ice = [{name: value for name, value in server.items() if value is not None} for server in servers]
-    return _page(request, "practice.html", session=found, ice=json.dumps(ice))
+    return json.dumps([{name: value for name, value in server.items() if value is not None} for server in servers])
+
+
+async def drill(request: Request) -> Response:
+    """GET /drills, and /drills/{drill}: what can be practised, what is due; and one of them, from its goal to its result."""
+    name = request.path_params.get("drill")
+    if name is not None and name not in drills():
+        raise Refused("no-drill", name=name[:80])
+    return _page(request, "drill.html", drill=name, title=drills()[name].title if name else "Drills", ice=_ice(request))
 
 
 async def session(request: Request) -> Response:
     """GET /sessions/{id}: progress, then numbers and files."""
     found = await _session(request)
     return _page(request, "session.html", session=found, steps=json.dumps([(step.name, step.title) for step in graph.STEPS]))
+
+
+async def search(request: Request) -> Response:
+    """GET /search?q=: what was said, found again."""
+    return _page(request, "search.html")
 
 
 async def overlay(request: Request) -> Response:
@@ -154,6 +171,12 @@ async def report(request: Request) -> Response:
         "Content-Security-Policy": (html.unescape(policy[1]) if policy else "sandbox; default-src 'none'") + "; frame-ancestors 'none'",
     }
     return Response(content, 200, headers, "text/html")
+
+
+async def paper(request: Request) -> Response:
+    """GET /sessions/{id}/report.pdf: where the report's page finds it."""
+    found = await _session(request)
+    return RedirectResponse(f"/v1/sessions/{found.id}/report/files/report.pdf?{request.url.query}", 307)
 
 
 async def sound(request: Request) -> Response:
@@ -208,10 +231,14 @@ def _wants_page(request: Request) -> bool:
 BASE = "/sessions/{session:uuid}"
 routes = [
     Route("/", home, methods=["GET"]),
+    Route("/search", search, methods=["GET"]),
     Route("/practice", practice, methods=["GET"]),
     Route("/practice/{session:uuid}", practice, methods=["GET"]),
+    Route("/drills", drill, methods=["GET"]),
+    Route("/drills/{drill}", drill, methods=["GET"]),
     Route(BASE, session, methods=["GET"]),
     Route(f"{BASE}/report", report, methods=["GET"]),
+    Route(f"{BASE}/report.pdf", paper, methods=["GET"]),
     Route(f"{BASE}/audio.mp3", sound, methods=["GET"]),
     Route("/overlay/{session}", overlay, methods=["GET"]),
     Route("/static/{name}", asset, methods=["GET"]),

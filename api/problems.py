@@ -47,7 +47,21 @@ PROBLEMS: dict[str, Entry] = {
     "no-session": Entry(
         404, "No such session", "There is no such session. It may have been deleted; see /v1/sessions for those there are."
     ),
+    "no-comment": Entry(404, "No such comment", "There is no such comment. It may have been deleted; the session lists those there are."),
+    "no-clip": Entry(
+        404, "No such clip", "There is no such clip. It may have been deleted; /v1/sessions/{session}/clips lists those there are."
+    ),
+    "bad-span": Entry(
+        422,
+        "No such stretch",
+        "From {start_s:.1f} s to {end_s:.1f} s cannot be cut out: a clip lies within the {duration_s:.1f} s of the recording and lasts "
+        "{shortest_s:.1f} to {longest_s:.0f} s.",
+    ),
+    "many-clips": Entry(409, "Too many clips", "This session has {count} clips of your own already. Delete one first."),
     "no-step": Entry(404, "No such step", "This session has no step {step} yet. Its steps are listed in the session."),
+    "no-drill": Entry(404, "No such drill", "There is no drill {name}. Those there are: /v1/drills."),
+    "no-attempt": Entry(404, "No drill", "This session is no attempt at a drill. Begin one at /v1/drills."),
+    "no-voice": Entry(404, "No voice", "No voice can be synthesised here ({reason}). Install espeak-ng on the server, or do without."),
     "no-file": Entry(404, "No such file", "There is no file {name} here. The files are listed in the report."),
     "no-blob": Entry(404, "No such file", "There is nothing under this link any more. Ask for a fresh one."),
     "not-yet": Entry(
@@ -100,6 +114,11 @@ PROBLEMS: dict[str, Entry] = {
     "empty-upload": Entry(422, "Empty", "The recording is empty (0 bytes). Record it again."),
     "wrong-state": Entry(409, "Not in this state", "The session is {state}, so it cannot be {what}. {instead}"),
     "nothing-parked": Entry(409, "Nothing to retry", "No step of this session has failed: there is nothing to retry."),
+    "no-phrase": Entry(
+        409,
+        "No phrase to imitate",
+        "There is no phrase of yours yet that was not practised, and no voice on this server. Record a talk first, or install espeak-ng.",
+    ),
     # live
     "busy": Entry(503, "Busy", "Too many people are speaking here right now. Try again in a moment.", retry_after_s=10),
     "live-elsewhere": Entry(

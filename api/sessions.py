@@ -5,19 +5,24 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
-from starlette.responses import Response
+from msgspec import UNSET
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from api import access, blobs, bodies, uploads, views, work
+from api.archive import zipped
 from api.messages import (
     FileView,
+    GivenView,
     NewSession,
+    ProgressView,
     ReportView,
     RubricList,
     RubricView,
+    ScoredView,
     SessionChange,
     SessionPage,
     TranscriptView,
@@ -27,18 +32,20 @@ from api.problems import Refused
 from api.state import Request, State
 from config import graph
 from config.languages import LANGUAGES
-from config.rubrics import rubrics
+from config.rubrics import DEFAULT, rubrics
 from db import audit as db_audit
-from db import fluency as db_fluency
+from db import documents as db_documents
+from db import history as db_history
 from db import idempotency as db_idempotency
 from db import media as db_media
 from db import reports as db_reports
-from db import scores as db_scores
 from db import sessions as db_sessions
 from db import steps as db_steps
 from db import transcripts as db_transcripts
+from db.history import Scored
 from db.pool import Tx
 from db.sessions import Cursor, Session
+from engines.blobs import disposition
 from engines.errors import EngineError
 from engines.live_log import Stream
 from speech.audio import seconds
@@ -49,12 +56,18 @@ log = logging.getLogger("api")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE = 50
 LARGEST_PAGE = 200
+PROGRESS = 20  # sessions
 MOST_IN_WORK = 300  # sessions of one org that are being processed; more wait outside, where the client sees it
 REPORT_LINKS_LIVE_S = 3600
 PLAYABLE = "audio.mp3"
 STUCK = frozenset({"parked", "cancelled"})
 NO_LANGUAGE = {"pointer": "#/language", "detail": "one of " + " ".join(sorted(LANGUAGES))}
 NO_STYLE = {"pointer": "#/style", "detail": "one of " + " ".join(rubrics())}
+NO_CHANGE = {"pointer": "#", "detail": "one of " + " ".join(SessionChange.__struct_fields__)}
+HOLDING_WORDS = ("report", "clips")  # folders of a session
+ARCHIVE = "elocute-report.zip"
+PDF = "report.pdf"
+PAPERS = {"a4": PDF, "letter": "report-letter.pdf"}
 SHOWN = frozenset({"page.html"})  # the report's page is shown; its other files are downloads
 
 
@@ -70,14 +83,23 @@ async def create(request: Request) -> Response:
     _check_style(wanted.style)
     key = _idempotency_key(request)
     fingerprint = hashlib.sha256(b"POST /v1/sessions\n" + raw).hexdigest()
-    org = access.member(request).org
+    member = access.member(request)
+    org = member.org
     async with request.state["db"].tenant(org) as tx:
         stored = await db_idempotency.remember(tx, key, fingerprint) if key else None
         if stored is not None:
             made = UUID(stored.body["id"])
         else:
             session = await db_sessions.create(
-                tx, wanted.title or uploads.title_of(wanted.filename), wanted.kind, wanted.language, wanted.style
+                tx,
+                wanted.title or uploads.title_of(wanted.filename),
+                wanted.kind,
+                wanted.language,
+                wanted.style,
+                script=wanted.script or None,
+                user=member.user,
+                masked=wanted.masked,
+                speaker=wanted.speaker,
             )
             made = session.id
             if wanted.size is not None:
@@ -124,24 +146,43 @@ async def shown(request: Request) -> Response:
 
 
 async def changed(request: Request) -> Response:
-    """PATCH /v1/sessions/{id}: its title and its style, which is scored anew where there are scores."""
+    """PATCH /v1/sessions/{id}: its title, the text that is read, its style and who speaks, after which it is scored anew where there are
+    scores, and whether names and numbers are hidden, for which all that holds words is made anew."""
     session, org = views.session_id(request), access.member(request).org
     change, _ = await bodies.json_body(request, SessionChange)
+    if change == SessionChange():
+        raise Refused("invalid", reason="nothing is said to change", more={"errors": [NO_CHANGE]})
     _check_style(change.style)
-    again = False
+    again = ""  # the first step to be done again
     async with request.state["db"].tenant(org) as tx:
         state = await _locked(tx, session)
+        found = await db_sessions.get(tx, session)
+        begun = state not in ("created", "live")
         if change.title is not None:
             await db_sessions.rename(tx, session, change.title)
+        if change.script is not UNSET:
+            script = change.script or None
+            again = "pronunciation" if found is not None and found.script != script and begun else again
+            await db_sessions.set_script(tx, session, script)
         if change.style is not None:
-            found = await db_sessions.get(tx, session)
-            again = found is not None and found.style != change.style and state not in ("created", "live")
-            if again and state != "complete":
-                raise Refused("wrong-state", state=state, what="given another style", instead="Wait until it is done.")
+            again = again or ("score" if found is not None and found.style != change.style and begun else "")
             await db_sessions.set_style(tx, session, change.style)
+        if change.speaker is not None:
+            again = again or ("score" if found is not None and found.speaker != change.speaker and begun else "")
+            await db_sessions.set_speaker(tx, session, change.speaker)
+        if change.masked is not None and found is not None and found.masked != change.masked:
+            again = "fluency" if begun else again
+            await db_sessions.mask(tx, session, change.masked)
+        if again and state != "complete":
+            raise Refused("wrong-state", state=state, what="changed like this", instead="Wait until it is done.")
         if again:
-            await work.resume(tx, org, session, frozenset(graph.following("score")))
+            await work.resume(tx, org, session, frozenset(graph.following(again)))
             await db_sessions.set_state(tx, session, "processing")
+    if again == "fluency" and change.masked:
+        # What was told and written before holds the words.
+        await request.state["live_log"].delete(session)
+        for part in HOLDING_WORDS:
+            await request.state["blobs"].delete_prefix(f"{org}/{session}/{part}/")
     if again:
         await tell(request, session, "state", {"session": "processing"})
     return views.answer(await views.session(request, session))
@@ -289,19 +330,34 @@ def _word(word: Word) -> WordView:
     return WordView(word.text, seconds(word.start), seconds(word.end), word.probability, word.kind)
 
 
-async def fluency(request: Request) -> Response:
-    """GET .../fluency."""
-    return views.answer(await _loaded(request, db_fluency.load, "fluency"))
+def _document(table: db_documents.Table) -> Callable[[Request], Awaitable[Response]]:
+    async def shown(request: Request) -> Response:
+        return views.answer(await _loaded(request, lambda tx, session: db_documents.load(tx, table, session), table))
 
-
-async def scores(request: Request) -> Response:
-    """GET .../scores."""
-    return views.answer(await _loaded(request, db_scores.load, "scores"))
+    return shown
 
 
 async def styles(_: Request) -> Response:
     """GET /v1/rubrics: the styles of speaking that can be scored, the usual one first."""
-    return views.answer(RubricList([RubricView(one.name, one.version, one.title, one.about) for one in rubrics().values()]))
+    known = [RubricView(one.name, one.version, one.title, one.about, bool(one.ratings)) for one in rubrics().values()]
+    return views.answer(RubricList(known))
+
+
+async def progress(request: Request) -> Response:
+    """GET /v1/progress?style=: how who asks scored in their last sessions of a style."""
+    style = bodies.one_of(request, "style", DEFAULT, tuple(rubrics()))
+    rubric, member = rubrics()[style], access.member(request)
+    async with request.state["db"].tenant(member.org) as tx:
+        found = await db_history.scored(tx, member.user, style, PROGRESS)
+    like = [session for session in found if session.rubric["digest"] == rubric.digest]
+    titles = {"overall": "Overall"} | {dimension.id: dimension.title for dimension in rubric.dimensions}
+    return views.answer(ProgressView(style, titles, [_scored(session) for session in like], len(found) - len(like)))
+
+
+def _scored(session: Scored) -> ScoredView:
+    given = [{**session.overall, "dimension": "overall"}, *session.scores]
+    scores = [GivenView(one["dimension"], one["value"], one["low"], one["high"]) for one in given]
+    return ScoredView(session.session, session.title, session.created_at, scores)
 
 
 async def report(request: Request) -> Response:
@@ -315,13 +371,19 @@ async def report(request: Request) -> Response:
         )
         url = f"/v1/sessions/{session}/report/files/{file.name}"
         files.append(FileView(file.name, file.size, file.content_type, url, blobs.here(request, signed)))
-    return views.answer(ReportView(stored.data, files, REPORT_LINKS_LIVE_S))
+    return views.answer(ReportView(stored.data, files, f"/v1/sessions/{session}/report/files/{ARCHIVE}", REPORT_LINKS_LIVE_S))
 
 
 async def report_file(request: Request) -> Response:
-    """GET .../report/files/{name}, with ranges."""
+    """GET .../report/files/{name}, with ranges; all as a ZIP, made while it is sent. `?paper=letter` gives the PDF on US Letter."""
     name = request.path_params["name"]
     stored = await _loaded(request, db_reports.load, "report")
+    if name == ARCHIVE:
+        files = [file for file in stored.files if file.name not in SHOWN]
+        headers = {"Content-Disposition": disposition(ARCHIVE), "Cache-Control": "private, no-store"}
+        return StreamingResponse(zipped(request.state["blobs"], files), 200, headers, "application/zip")
+    if name == PDF:
+        name = PAPERS[bodies.one_of(request, "paper", "a4", tuple(PAPERS))]
     for file in stored.files:
         if file.name == name:
             filename = None if name in SHOWN else name
@@ -357,6 +419,7 @@ routes = [
     Route("/v1/sessions", create, methods=["POST"]),
     Route("/v1/sessions", listed, methods=["GET"]),
     Route("/v1/rubrics", styles, methods=["GET"]),
+    Route("/v1/progress", progress, methods=["GET"]),
     Route(BASE, shown, methods=["GET"]),
     Route(BASE, changed, methods=["PATCH"]),
     Route(BASE, deleted, methods=["DELETE"]),
@@ -365,8 +428,7 @@ routes = [
     Route(f"{BASE}/retry", retry, methods=["POST"]),
     Route(f"{BASE}/steps/{{step}}/rerun", rerun, methods=["POST"]),
     Route(f"{BASE}/transcript", transcript, methods=["GET"]),
-    Route(f"{BASE}/fluency", fluency, methods=["GET"]),
-    Route(f"{BASE}/scores", scores, methods=["GET"]),
+    *(Route(f"{BASE}/{table}", _document(table), methods=["GET"]) for table in get_args(db_documents.Table)),
     Route(f"{BASE}/report", report, methods=["GET"]),
     Route(f"{BASE}/report/files/{{name}}", report_file, methods=["GET"]),
     Route(f"{BASE}/audio", audio, methods=["GET"]),

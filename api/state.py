@@ -11,6 +11,7 @@ from db.pool import Database
 from engines.blobs import Blobs
 from engines.embedded import Servers
 from engines.live_log import LiveLog
+from recognition.embedding import Embedder
 
 if TYPE_CHECKING:
     from api.calls import Calls
@@ -27,6 +28,7 @@ class State(TypedDict):
     db: Database
     blobs: Blobs
     live_log: LiveLog
+    embedder: Embedder  # of what is looked for, and of comments
     member: Member  # of local mode: who everybody is
     places: "Places"  # for recordings being received
     live: "Live"  # who is speaking

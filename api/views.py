@@ -57,6 +57,9 @@ def view(found: Session, media: Media | None = None, steps: list[Step] | None = 
         problem=found.problem,
         interrupted=found.interrupted,
         style=found.style,
+        masked=found.masked,
+        speaker=found.speaker,
+        script=found.script if steps is not None else None,
         media=None if media is None else MediaView(media.filename, media.content_type, media.size, media.complete),
         steps=shown,
         progress=None if shown is None else Progress(sum(step.state == "done" for step in shown), len(ORDER)),
@@ -81,5 +84,8 @@ def _step(step: Step) -> StepView:
 def links(wanted: UUID) -> dict[str, str]:
     """Where everything about a session is."""
     base = f"/v1/sessions/{wanted}"
-    parts = ("upload", "media", "process", "events", "transcript", "metrics", "fluency", "scores", "report", "audio", "end")
+    parts = (
+        *("upload", "media", "process", "events", "transcript", "metrics", "fluency", "scores", "coaching", "report", "audio", "end"),
+        *("comments", "entities", "clips"),
+    )
     return {"self": base, **{part: f"{base}/{part}" for part in parts}}

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from config import graph
 from db import outbox as db_outbox
+from db import sessions as db_sessions
 from db import steps as db_steps
 from db.pool import Tx
 
@@ -22,7 +23,8 @@ async def resume(tx: Tx, org: UUID, session: UUID, again: frozenset[str] = froze
     """
     rows = await db_steps.of(tx, session)
     root = max((row for row in rows if row.step == graph.STEPS[0].name), key=lambda row: row.queued_at).input_hash
-    wanted = graph.hashes(root)
+    found = await db_sessions.get(tx, session)
+    wanted = graph.hashes(root, None if found is None else found.script)
     now = {row.step: row for row in rows if wanted.get(row.step) == row.input_hash}
     done = {name for name, row in now.items() if row.state == "done" and name not in again}
     queued = []

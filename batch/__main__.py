@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -20,10 +21,15 @@ from rich.text import Text
 from batch.progress import Progress
 from config import graph, models
 from config.errors import Unusable
+from config.rubrics import DEFAULT, rubrics
 from config.settings import Settings, read_settings
 from speech.analysis import Analysis
 from speech.audio import seconds
 from speech.errors import EXIT_CODES, EXIT_INTERRUPTED, EXIT_NO_MODEL, EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, Problem, printable
+
+if TYPE_CHECKING:  # they load pyarrow and Typst
+    from batch.export import Coached
+    from batch.pdf import Paper
 
 SPACE_WANTED = 1_000_000_000  # bytes: the joined weights take 150 MB, the results of an hour some 50 MB
 RELAY = "relay"  # among a worker's steps: hand what is due to the bus
@@ -68,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formats = [name for group in asked.format for name in group.split(",")] or list(FORMATS)
         if unknown := [name for name in formats if name not in FORMATS]:
             parser.error(f"there is no format {unknown[0]!r}: choose among {', '.join(FORMATS)}")
-        return _analyze(asked.files, asked.out, formats, out, err)
+        return _analyze(asked.files, asked.out, formats, asked.style, asked.paper, out, err)
     except (Problem, Unusable) as error:
         return _say(err, error)
     except KeyboardInterrupt:
@@ -93,8 +99,10 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME[,NAME]",
-        help="json, csv, parquet, txt, vtt, srt, textgrid, html; all by default",
+        help="json, csv, parquet, txt, vtt, srt, textgrid, html, pdf; all by default",
     )
+    analyze.add_argument("--style", choices=list(rubrics()), default=DEFAULT, help=f"what it is scored as; {DEFAULT} by default")
+    analyze.add_argument("--paper", choices=["a4", "letter"], default="a4", help="of the PDF; a4 by default")
     serve = commands.add_parser("serve", help="start the server with all it needs", add_help=False)
     serve.add_argument("rest", nargs=argparse.REMAINDER)
     replay = commands.add_parser("replay", help="feed a recording through the live path", add_help=False)
@@ -125,7 +133,9 @@ def _say(err: Console, error: Problem | Unusable) -> int:
 # analyze
 
 
-def _analyze(files: Sequence[Path], out_dir: Path | None, formats: Sequence[str], out: Console, err: Console) -> int:
+def _analyze(
+    files: Sequence[Path], out_dir: Path | None, formats: Sequence[str], style: str, paper: "Paper", out: Console, err: Console
+) -> int:
     from batch.decode import check_plain_file
 
     settings = read_settings()
@@ -134,7 +144,7 @@ def _analyze(files: Sequence[Path], out_dir: Path | None, formats: Sequence[str]
         try:
             check_plain_file(path)
             _check_writable(folder)
-            _one(path, folder, formats, settings, out, err)
+            _one(path, folder, formats, style, paper, settings, out, err)
         except (Problem, Unusable) as error:
             failed.append(_say(err, error))
             if failed[-1] in (EXIT_NO_MODEL, EXIT_USAGE):  # the next file would only say the same
@@ -144,7 +154,9 @@ def _analyze(files: Sequence[Path], out_dir: Path | None, formats: Sequence[str]
     return failed[0] if len(files) == 1 else EXIT_SOME_FAILED
 
 
-def _one(path: Path, folder: Path, formats: Sequence[str], settings: Settings, out: Console, err: Console) -> None:
+def _one(
+    path: Path, folder: Path, formats: Sequence[str], style: str, paper: "Paper", settings: Settings, out: Console, err: Console
+) -> None:
     from batch.analyze import analyze  # numba, spaCy and CTranslate2 take seconds to load: not before there is something to do
     from batch.export import FORMATS, write
 
@@ -152,15 +164,40 @@ def _one(path: Path, folder: Path, formats: Sequence[str], settings: Settings, o
         with _progress(path, out, err) as progress:
             analysis, recording = analyze(path, settings, progress)
             progress.stage("writing")
+            coached = _coached(analysis, style)
+            wanted = [name for name in FORMATS if name in formats]
             try:
-                written = write(analysis, recording.pcm, folder, [name for name in FORMATS if name in formats])
+                written = write(analysis, recording.pcm, folder, wanted, coached=coached, papers=(paper,))
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise Problem("out-of-space", path=folder) from error
                 raise Problem("cannot-write", path=folder, reason=error.strerror or error) from error
     except MemoryError as error:
         raise Problem("out-of-memory", path=path) from error
-    _summary(path, analysis, folder, written, out)
+    _summary(path, analysis, coached, folder, written, out)
+
+
+def _coached(analysis: Analysis, style: str) -> "Coached":
+    """Its scores, and what is made of them; nothing is known here of sessions before."""
+    from batch.analyze import Findings
+    from batch.coaching import coaching
+    from batch.export import Coached
+    from batch.scored import scored
+
+    findings = Findings(
+        analysis.audio.warnings,
+        analysis.pauses,
+        analysis.fillers,
+        analysis.disfluencies,
+        analysis.language_issues,
+        analysis.measures,
+        analysis.stretches,
+        analysis.versions,
+    )
+    rubric = rubrics()[style]
+    scores = scored(rubric, findings, analysis.transcript.words)
+    made = coaching(scores, rubric, (), findings, analysis.transcript, analysis.frames)
+    return Coached(scores, {**made, "change": None})
 
 
 def folders(files: Sequence[Path], out_dir: Path | None) -> list[Path]:
@@ -253,13 +290,18 @@ def _progress(path: Path, out: Console, err: Console) -> Iterator[Progress]:
         yield _OnBars(bars, name)
 
 
-def _summary(path: Path, analysis: Analysis, folder: Path, written: Sequence[Path], out: Console) -> None:
+def _summary(path: Path, analysis: Analysis, coached: "Coached", folder: Path, written: Sequence[Path], out: Console) -> None:
     table = _table(out, printable(path.name), "measure", "value", "unit", "95 % interval")
     spoken = sum(word.kind == "word" for word in analysis.transcript.words)
     table.add_row("Length", _clock(seconds(analysis.audio.samples)), "min:s")
     table.add_row("Language", analysis.transcript.language, f"({100 * analysis.transcript.language_probability:.0f} % sure)")
     table.add_row("Words", str(spoken))
     table.add_row("Fillers", str(len(analysis.fillers)))
+    if coached.scores is not None:
+        given = coached.scores["overall"]
+        refused = given["value"] is None
+        interval = "" if refused else f"{given['low']:.0f} to {given['high']:.0f}"
+        table.add_row("Score", "-" if refused else f"{given['value']:.0f}", given["refusal"] or "of 100", interval)
     for name, shown in tomllib.loads(MEASURES.read_text(encoding="utf-8")).items():
         measure = analysis.measures.get(name)
         if measure is None or not shown.get("key"):

@@ -16,13 +16,14 @@ from speech import activity, disfluencies, filled_pauses, measures, prosody, syl
 from speech.analysis import Analysis, AudioFacts, Disfluency, Filler, LanguageIssue, Measure, Pause, Stretch
 from speech.audio import HOP, Floats, Frames, States
 from speech.errors import Problem, sentence
+from speech.masking import Entity
 from speech.pauses import pauses, silences, speaking_span
 from speech.words import Heard, Transcript, Word
 
 if TYPE_CHECKING:  # it loads CTranslate2
     from recognition.whisper import Recogniser
 
-DEFINITIONS = "1"  # of docs/metrics.md: grows when a formula changes
+DEFINITIONS = "2"  # of docs/metrics.md: grows when a formula changes
 
 _SURE_LANGUAGE = 0.5  # probability below which a user is told to doubt it
 _EDGE_SILENCE = 5 * HOP  # what may part two words
@@ -54,6 +55,7 @@ class Findings:
     measures: dict[str, Measure]
     stretches: tuple[Stretch, ...]
     versions: dict[str, str]
+    entities: tuple[Entity, ...] = ()  # kept in a table of their own
 
 
 def analyze(path: Path, settings: Settings, progress: Progress | None = None) -> tuple[Analysis, Recording]:
@@ -87,8 +89,15 @@ def listen(recording: Recording, at: Callable[[float], None]) -> Listened:
     )
 
 
-def recognise(recogniser: "Recogniser", recording: Recording, listened: Listened, workers: int, at: Callable[[float], None]) -> Heard:
-    """The words, in their places."""
+def recognise(
+    recogniser: "Recogniser",
+    recording: Recording,
+    listened: Listened,
+    workers: int,
+    at: Callable[[float], None],
+    language: str | None = None,
+) -> Heard:
+    """The words, in their places. language: ISO 639-1, where it is known; else it is detected."""
     from batch.transcribe import transcribe
 
     return transcribe(
@@ -99,6 +108,7 @@ def recognise(recogniser: "Recogniser", recording: Recording, listened: Listened
         filled_pauses.candidates(recording.pcm, listened.hops.f0_hz, listened.state),
         workers,
         at,
+        language,
     )
 
 
@@ -123,6 +133,7 @@ def measure(
     clause_ends: frozenset[int] | None = None
     markers: tuple[Filler, ...] = ()
     issues: tuple[LanguageIssue, ...] = ()
+    named: tuple[Entity, ...] = ()
     if english:
         from batch import wording
         from recognition import lexicon
@@ -130,6 +141,7 @@ def measure(
         pronunciations = lexicon.syllable_counts()
         reading = wording.read(words)
         clause_ends, markers, issues = wording.clause_ends(reading), wording.discourse_markers(reading), wording.language_issues(reading)
+        named = wording.entities(reading)
         versions |= wording.versions()
     counts = tuple(
         count if word.kind == "word" else 0
@@ -162,6 +174,7 @@ def measure(
         measures=measures.measures(spoken),
         stretches=measures.stretches(spoken),
         versions=dict(sorted(versions.items())),
+        entities=named,
     )
     return findings, spoken
 

@@ -51,7 +51,7 @@ def paragraphs(words: Sequence[Word]) -> list[tuple[Word, ...]]:
             continue
         last = found[-1][-1]
         pause_s = (word.start - last.end) / RATE_HZ
-        ended = _ends_sentence(last)
+        ended = ends_sentence(last)
         if pause_s >= ANY_GAP_S or (ended and (pause_s >= PARAGRAPH_GAP_S or len(found[-1]) >= PARAGRAPH_WORDS)):
             found.append([word])
         else:
@@ -85,7 +85,8 @@ def _ms(samples: int) -> int:
     return max(0, round(samples * 1000 / RATE_HZ))
 
 
-def _ends_sentence(word: Word) -> bool:
+def ends_sentence(word: Word) -> bool:
+    """Whether the recogniser wrote a mark behind it that ends a sentence."""
     return word.text.rstrip("\"'”’)»").endswith((".", "!", "?", "…", "。", "！", "？"))
 
 
@@ -96,7 +97,7 @@ def _width(words: Sequence[Word], space: str) -> int:
 def _continues(group: list[Word], word: Word, space: str) -> bool:
     if (word.start - group[-1].end) / RATE_HZ >= CUE_GAP_S or (word.end - group[0].start) / RATE_HZ > LONGEST_CUE_S:
         return False
-    if _ends_sentence(group[-1]) and _width(group, space) >= SENTENCE_CUE_CHARACTERS:
+    if ends_sentence(group[-1]) and _width(group, space) >= SENTENCE_CUE_CHARACTERS:
         return False
     longer = [*group, word]
     return all(_width(line, space) <= LINE_CHARACTERS for line in _lines(longer, space))

@@ -155,6 +155,12 @@ def _refuse(*_: object) -> None:
     raise _Elsewhere
 
 
+def sealed(file: io.BufferedReader) -> InputContainer:
+    """The file as FFmpeg may see it: a playlist that is not recognised as one still cannot open anything. Raises av's errors."""
+    options = {"protocol_whitelist": "none"}
+    return av.open(_Bytes(file), "r", container_options=options, io_open=_refuse, metadata_errors="replace")
+
+
 class _Signal:
     """The growing 16 kHz signal. It grows by an eighth: large blocks are moved by remapping pages, so nothing is held twice."""
 
@@ -242,9 +248,8 @@ class _Pass:
         text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
         if text.startswith(PLAYLIST_HEADS) or (text.startswith(b"<") and any(tag in text for tag in PLAYLIST_TAGS)):
             raise Problem("refers-elsewhere", path=self.path)
-        options = {"protocol_whitelist": "none"}  # a playlist that is not recognised here still cannot open anything
         try:
-            container = av.open(_Bytes(self._file), "r", container_options=options, io_open=_refuse, metadata_errors="replace")
+            container = sealed(self._file)
         except _Elsewhere as error:
             raise Problem("refers-elsewhere", path=self.path) from error
         except (av.error.FFmpegError, ValueError) as error:

@@ -2,8 +2,9 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -121,6 +122,152 @@ class AudioEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warnings: Annotated[tuple[str, ...], Meta(description="What is odd about the sound, in sentences.")]
 
 
+# Scores and coaching, as other steps stored them: what those steps add later is left out here, not refused.
+
+Given = Annotated[float, Meta(ge=0, le=100, description="A score, 0 to 100.")]
+Dimension = Annotated[str, Meta(description="Which score of the rubric.")]
+
+
+class RubricEntry(msgspec.Struct, frozen=True):
+    """What was scored by."""
+
+    name: Annotated[str, Meta(description="Its name in config/rubric.")]
+    version: Annotated[int, Meta(description="Its version.")]
+    title: Annotated[str, Meta(description="What it is called.")]
+    digest: Annotated[str, Meta(description="SHA-256 of its content.")]
+
+
+class ScoreEntry(msgspec.Struct, frozen=True):
+    """A score with its 95 % interval, or why there is none and what would lift that."""
+
+    value: Annotated[float | None, Meta(description="The score, 0 to 100; null exactly when `refusal` says why.")]
+    low: Annotated[float | None, Meta(description="Lower end of the 95 % interval.")]
+    high: Annotated[float | None, Meta(description="Upper end of the 95 % interval.")]
+    refusal: Annotated[str | None, Meta(description="Why there is no score; null when there is one.")]
+
+
+class ShareEntry(msgspec.Struct, frozen=True):
+    """What a measure brought to a score."""
+
+    name: Annotated[str, Meta(description="The measure's name in docs/metrics.md.")]
+    value: Annotated[float, Meta(description="The measure, in its own unit.")]
+    score: Given
+    weight: Annotated[float, Meta(description="Its part of all that counted, 0 to 1.")]
+
+
+class EvidenceEntry(msgspec.Struct, frozen=True):
+    """A place where a score can be heard."""
+
+    measure: Annotated[str, Meta(description="What is heard there.")]
+    start_s: Start
+    end_s: End
+
+
+class DimensionEntry(ScoreEntry, frozen=True):
+    """The score of one dimension and what it is made of."""
+
+    dimension: Dimension
+    title: Annotated[str, Meta(description="What the dimension is called.")]
+    weight: Annotated[float, Meta(description="Its weight in the overall score.")]
+    made_of: tuple[ShareEntry, ...]
+    evidence: tuple[EvidenceEntry, ...]
+
+
+class RatingEntry(msgspec.Struct, frozen=True):
+    """What trained listeners would probably say, where the rubric knows, or why that cannot be told."""
+
+    what: Annotated[str, Meta(description="What they would rate: fluency or prosody.")]
+    value: Annotated[float | None, Meta(description="The rating; null exactly when `refusal` says why.")]
+    low: Annotated[float | None, Meta(description="Lower end of the 95 % interval.")]
+    high: Annotated[float | None, Meta(description="Upper end of the 95 % interval.")]
+    scale: Annotated[tuple[float, float], Meta(description="The lowest and the highest rating there are.")]
+    refusal: Annotated[str | None, Meta(description="Why there is no rating; null when there is one.")]
+
+
+class ScoresEntry(msgspec.Struct, frozen=True):
+    """The recording seen through a rubric."""
+
+    rubric: RubricEntry
+    overall: ScoreEntry
+    scores: tuple[DimensionEntry, ...]
+    ratings: tuple[RatingEntry, ...] = ()
+
+
+class MomentEntry(msgspec.Struct, frozen=True):
+    """A place worth hearing again."""
+
+    id: Annotated[str, Meta(description="Its name in this session; its clip is called the same.")]
+    kind: Annotated[Literal["stumble", "best"], Meta(description="A stumble, or one of the best moments.")]
+    what: Annotated[str, Meta(description="What is heard there, such as fillers.")]
+    dimension: Dimension
+    why: Annotated[str, Meta(description="Why it was chosen, in a sentence.")]
+    text: Annotated[str, Meta(description="The words said.")]
+    start_s: Start
+    end_s: End
+
+
+class DrillEntry(msgspec.Struct, frozen=True):
+    """An exercise that fits."""
+
+    drill: Annotated[str, Meta(description="Its name in config/drills.toml.")]
+    dimension: Dimension
+    title: Annotated[str, Meta(description="What it is called.")]
+    why: Annotated[str, Meta(description="Why it fits, in a sentence.")]
+
+
+class ChangeEntry(msgspec.Struct, frozen=True):
+    """A score before and now, and the 95 % interval of the difference."""
+
+    dimension: Annotated[str, Meta(description="Which score of the rubric, or overall.")]
+    before: Given
+    now: Given
+    difference: Annotated[float, Meta(description="now minus before, in points.")]
+    low: Annotated[float, Meta(description="Lower end of the 95 % interval of the difference.")]
+    high: Annotated[float, Meta(description="Upper end of the 95 % interval of the difference.")]
+    changed: Annotated[bool, Meta(description="Whether that is more than the person's own scores differ anyway.")]
+
+
+class ChangesEntry(msgspec.Struct, frozen=True):
+    """What has changed since the last session of the same style, or against the person's own baseline."""
+
+    since: Annotated[dict[str, Any] | None, Meta(description="The session before.")] = None
+    baseline: Annotated[dict[str, Any] | None, Meta(description="The person's own earlier sessions, from three on.")] = None
+    refusal: Annotated[str | None, Meta(description="Why nothing, or not more, can be compared.")] = None
+    dimensions: tuple[ChangeEntry, ...] = ()
+
+
+class HighlightEntry(msgspec.Struct, frozen=True):
+    """One thing to say first, in words made from measured facts."""
+
+    sentence: Annotated[str, Meta(description="What is said.")]
+    dimension: Annotated[str | None, Meta(description="Which score of the rubric; null where none was given.")] = None
+
+
+class PhrasedEntry(msgspec.Struct, frozen=True):
+    """The same facts as a language model words them."""
+
+    text: Annotated[str, Meta(description="What it says; every number in it is one of the facts.")]
+    model: Annotated[str, Meta(description="Which model.")]
+
+
+class HighlightsEntry(msgspec.Struct, frozen=True):
+    """What went well, and the one thing to work on."""
+
+    well: Annotated[HighlightEntry | None, Meta(description="What went well.")] = None
+    work_on: Annotated[HighlightEntry | None, Meta(description="The one thing to work on.")] = None
+    needs: Annotated[str | None, Meta(description="Where neither can be said: why, and what would lift that.")] = None
+    phrased: Annotated[PhrasedEntry | None, Meta(description="The same in a model's words; null where none was asked.")] = None
+
+
+class CoachingEntry(msgspec.Struct, frozen=True):
+    """What is made of the scores."""
+
+    moments: tuple[MomentEntry, ...] = ()
+    drills: tuple[DrillEntry, ...] = ()
+    change: Annotated[ChangesEntry | None, Meta(description="What has changed; null where there is nothing to compare with.")] = None
+    highlights: Annotated[HighlightsEntry | None, Meta(description="What is said first; null where nothing can be.")] = None
+
+
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The full measurement of one recording. All times are seconds since the recording began."""
 
@@ -135,11 +282,16 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disfluencies: tuple[DisfluencyEntry, ...]
     language_issues: tuple[LanguageIssueEntry, ...]
     stretches: tuple[StretchEntry, ...]
+    scores: Annotated[ScoresEntry | None, Meta(description="Scores by the session's rubric; null where there are none.")]
+    coaching: Annotated[CoachingEntry | None, Meta(description="What is made of the scores; null where there are none.")]
     versions: Annotated[dict[str, str], Meta(description="Every model, library and definition that shaped a number.")]
 
 
-def document(analysis: Analysis) -> Document:
-    """The analysis in seconds: times to the millisecond, values to six significant digits, nothing NaN or infinite."""
+def document(analysis: Analysis, scores: Mapping[str, Any] | None = None, coaching: Mapping[str, Any] | None = None) -> Document:
+    """The analysis in seconds: times to the millisecond, values to six significant digits, nothing NaN or infinite.
+
+    scores, coaching: as batch/scored.py and batch/coaching.py make them.
+    """
     audio = analysis.audio
     transcript = analysis.transcript
     return Document(
@@ -188,6 +340,8 @@ def document(analysis: Analysis) -> Document:
             )
             for s in analysis.stretches
         ),
+        scores=None if scores is None else msgspec.convert(scores, ScoresEntry),
+        coaching=None if coaching is None else msgspec.convert(coaching, CoachingEntry),
         versions=dict(sorted(analysis.versions.items())),
     )
 

@@ -3,9 +3,10 @@
 import csv
 import html
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -14,29 +15,49 @@ from praatio.data_classes.interval_tier import IntervalTier
 from praatio.data_classes.point_tier import PointTier
 from praatio.data_classes.textgrid import Textgrid
 
-from batch import index_page, playback
+from batch import index_page, pdf, playback
 from batch.captions import Cue, clock, cues, gap, paragraphs
 from batch.document import Document, document, encoded, plain
+from batch.pdf import Paper
 from speech.analysis import Analysis
 from speech.audio import RATE_HZ, Floats, Frames, State, seconds
 from speech.words import Word
 
-Format = Literal["json", "csv", "parquet", "txt", "vtt", "srt", "textgrid", "html"]
+Format = Literal["json", "csv", "parquet", "txt", "vtt", "srt", "textgrid", "html", "pdf"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 EMBEDDED_BYTES = 12 * 2**20  # sound up to this size, about 50 minutes, travels inside the page; Firefox takes no data URI over 32 MB
 SOUND_FILE = "audio.mp3"
 
 
-def write(analysis: Analysis, pcm: Floats, out_dir: Path, formats: Sequence[Format] = FORMATS, sound: bytes | None = None) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class Coached:
+    """What was made of an analysis, as batch/scored.py and batch/coaching.py make it."""
+
+    scores: Mapping[str, Any] | None = None
+    coaching: Mapping[str, Any] | None = None
+
+
+UNCOACHED = Coached()
+
+
+def write(
+    analysis: Analysis,
+    pcm: Floats,
+    out_dir: Path,
+    formats: Sequence[Format] = FORMATS,
+    sound: bytes | None = None,
+    coached: Coached = UNCOACHED,
+    papers: Sequence[Paper] = ("a4",),
+) -> list[Path]:
     """Write the files asked for into out_dir, which is made where missing, and say where they are.
 
     pcm: (n,) the sound analysed, 16 kHz in [-1, 1]. sound: the same as MP3, which the page plays; made here where it is not given. A file
     appears whole or not at all. Raises OSError where the folder cannot be written. A long recording's page keeps its sound beside it, in
-    audio.mp3.
+    audio.mp3. papers: a PDF for each.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    shape = document(analysis)
+    shape = document(analysis, coached.scores, coached.coaching)
     written: list[Path] = []
 
     def put(name: str, save: Callable[[Path], object]) -> None:
@@ -74,6 +95,8 @@ def write(analysis: Analysis, pcm: Floats, out_dir: Path, formats: Sequence[Form
             put_bytes("index.html", index_page.render(analysis, shape, pcm, SOUND_FILE).encode())
         else:
             put_bytes("index.html", index_page.render(analysis, shape, pcm, sound).encode())
+    for paper in papers if "pdf" in formats else ():
+        put_bytes(pdf.NAMES[paper], pdf.render(analysis, shape, paper))
     return written
 
 

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -21,32 +22,46 @@ import numpy as np
 
 from batch import analyze
 from batch.analyze import Findings, Listened
+from batch.coaching import coaching
 from batch.decode import Beginning, Recording, decode
+from batch.drilling import judged
+from batch.masking import masked_findings
+from batch.passages import passages
+from batch.phrasing import phrased
 from batch.progress import Progress
+from batch.pronounced import pronounced, without_words
+from batch.ratings import ratings
 from batch.scored import scored
 from batch.segments import join
 from config import models
 from config.rubrics import rubrics
 from config.settings import Settings
-from db import fluency, media, reports, scores, series, sessions, steps, transcripts
+from db import clips as db_clips
+from db import documents, drills, embeddings, history, media, reports, series, sessions, steps, transcripts
+from db import entities as db_entities
+from db.history import Scored
 from db.media import Media
 from db.pool import Database, Tx
 from db.reports import ReportFile
+from db.sessions import Session
 from engines.blobs import Blobs, Stored
 from engines.live_log import Stream
+from recognition.embedding import Embedder
 from speech import intonation, measures, prosody
 from speech.analysis import Analysis, AudioFacts, Measure, Second
 from speech.audio import RATE_HZ, Floats, Span, State
+from speech.changes import MOST_EARLIER
 from speech.errors import Problem, sentence
 from speech.measures import Spoken
 from speech.pauses import at_least, lost_samples, pauses, speaking_span
 from speech.seconds import by_second
-from speech.words import Heard, Word
+from speech.words import Heard, Transcript, Word
 
 if TYPE_CHECKING:
     from recognition.whisper import Recogniser
 
 _T = TypeVar("_T")
+Load = Callable[[Tx, UUID], Awaitable[tuple[Transcript, tuple[Word, ...]] | None]]
 
 _KEPT_S = 3 * 3600  # of decoded sound in memory, for the steps that follow: 230 MB an hour; the newest recording always
 _TOKENS_AT_ONCE = 200  # words in one event
@@ -60,7 +75,11 @@ FILE_TYPES = {
     ".srt": "application/x-subrip; charset=utf-8",
     ".TextGrid": "text/plain; charset=utf-8",
     ".html": "text/html; charset=utf-8",
+    ".pdf": "application/pdf",
     ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".mp4": "video/mp4",
+    ".jpg": "image/jpeg",
 }
 
 
@@ -109,6 +128,7 @@ class Tools:
         self._turns: dict[UUID, tuple[asyncio.Lock, int]] = {}
         self._loading = threading.Lock()
         self._recogniser: Recogniser | None = None
+        self.embedder = Embedder(settings)
 
     def recogniser(self) -> "Recogniser":
         """The model in memory; loaded when first wanted. Called from threads."""
@@ -264,17 +284,20 @@ async def _asr(tools: Tools, job: Job, watched: Watched) -> Done:
     listened = await tools.listened(job)
     watched.stage("recognising")
     recogniser = await in_thread(tools.recogniser)
-    heard = await in_thread(analyze.recognise, recogniser, recording, listened, tools.settings.threads, watched.at)
+    session = await _session(tools, job)
+    threads, wished = tools.settings.threads, session.wished_language
+    heard = await in_thread(analyze.recognise, recogniser, recording, listened, threads, watched.at, wished)
     words = heard.transcript.words
     if not words:
         raise Problem("no-speech", path=source.filename)
     found = models.versions(models.asr_model(tools.settings), models.placement(tools.settings))
+    told = () if session.masked else _tokens(words)  # names are not known yet
 
     async def store(tx: Tx) -> None:
         await transcripts.store(tx, job.session, heard.transcript, heard.second_opinion)
         await sessions.describe(tx, job.session, recording.pcm.size / RATE_HZ, heard.transcript.language)
 
-    return Done({"words": len(words), "versions": found}, store, _tokens(words))
+    return Done({"words": len(words), "versions": found}, store, told)
 
 
 async def _prosody(tools: Tools, job: Job, watched: Watched) -> Done:
@@ -292,33 +315,92 @@ async def _prosody(tools: Tools, job: Job, watched: Watched) -> Done:
 
 
 async def _fluency(tools: Tools, job: Job, watched: Watched) -> Done:
-    facts, heard, versions = await _recognised(tools, job)
+    facts, heard, versions = await _recognised(tools, job, transcripts.load_all)
     listened = await tools.listened(job)
+    session = await _session(tools, job)
     watched.stage("reading the words")
     findings, spoken = await in_thread(analyze.measure, facts, heard, listened, versions, watched)
     rows = await in_thread(by_second, spoken, facts.samples, True)
+    entities = findings.entities
+    shown = replace(masked_findings(findings, heard.transcript.words) if session.masked else findings, entities=())
 
     async def store(tx: Tx) -> None:
-        await fluency.store(tx, job.session, job.input_hash, msgspec.to_builtins(findings))
+        await documents.store(tx, "fluency", job.session, job.input_hash, msgspec.to_builtins(shown))
+        await db_entities.store(tx, job.session, entities)
         await store_seconds(tx, job.session, rows)
 
     return Done({"measures": len(findings.measures)}, store, (("metrics", _live(spoken, facts.samples, recognised=True)),))
 
 
+async def _pronunciation(tools: Tools, job: Job, watched: Watched) -> Done:
+    session = await _session(tools, job)
+    if session.script is None:
+        return Done({"read": None}, _nothing)
+    findings, _ = await _findings(tools, job)
+    _, heard, _ = await _recognised(tools, job, transcripts.load_all)
+    recording = await tools.recording(job, await _source(tools, job), watched)
+    listened = await tools.listened(job)
+    watched.stage("comparing")
+    data = await in_thread(
+        pronounced, tools.recogniser, recording.pcm, listened, heard.transcript, findings.measures, session.script, watched.at
+    )
+    return Done({"read": without_words(data) if session.masked else data}, _nothing)
+
+
 async def _score(tools: Tools, job: Job, watched: Watched) -> Done:
     findings, _ = await _findings(tools, job)
-    _, heard, _ = await _recognised(tools, job)
+    _, heard, _ = await _recognised(tools, job, transcripts.load_all)  # names have lengths too; none of them is kept here
     async with tools.db.tenant(job.org) as tx:
         session = await sessions.get(tx, job.session)
     if session is None:
         raise Problem("no-media")
+    listened = await tools.listened(job)
     watched.stage("scoring")
-    data = scored(rubrics()[session.style], findings, heard.transcript.words)
+    rubric = rubrics()[session.style]
+    rated = await in_thread(ratings, rubric, findings, heard.transcript, listened, session.script, session.speaker == "child")
+    data = {**scored(rubric, findings, heard.transcript.words), "ratings": rated}
 
     async def store(tx: Tx) -> None:
-        await scores.store(tx, job.session, job.input_hash, data)
+        await documents.store(tx, "scores", job.session, job.input_hash, data)
 
     return Done({"scores": len(data["scores"])}, store, (("score", data),))
+
+
+async def _coach(tools: Tools, job: Job, watched: Watched) -> Done:
+    findings, _ = await _findings(tools, job)
+    _, heard, _ = await _recognised(tools, job)
+    async with tools.db.tenant(job.org) as tx:
+        given = await documents.load(tx, "scores", job.session)
+        session = await sessions.get(tx, job.session)
+        read = await steps.result(tx, job.session, "pronunciation")
+        attempt = await drills.get(tx, job.session)
+        earlier = None if session is None or attempt is not None else await _earlier(tx, session)
+    if given is None or session is None or read is None:
+        raise Problem("no-media")
+    watched.stage("choosing")
+    frames = (await tools.listened(job)).frames
+    data = await in_thread(coaching, given, rubrics()[given["rubric"]["name"]], earlier, findings, heard.transcript, frames)
+    data["pronunciation"] = read["read"]
+    versions = {}
+    if tools.settings.llm is not None:
+        titles = [one["title"] for one in given["scores"]]
+        data["highlights"]["phrased"] = words = await phrased(tools.settings.llm, data["highlights"], titles)
+        versions = {} if words is None else {"language_model": words["model"]}
+
+    verdict = None if attempt is None else await in_thread(judged, attempt, findings, heard.transcript, frames)
+
+    async def store(tx: Tx) -> None:
+        await documents.store(tx, "coaching", job.session, job.input_hash, data)
+        if verdict is not None:
+            await drills.settle(tx, job.session, verdict, datetime.now().astimezone().date())
+
+    return Done({"moments": len(data["moments"]), "drills": len(data["drills"]), "versions": versions}, store)
+
+
+async def _earlier(tx: Tx, session: Session) -> list[Scored]:
+    if session.user is None:
+        return []
+    return await history.scored(tx, session.user, session.style, MOST_EARLIER, language=session.language, before=session.created_at)
 
 
 async def _report(tools: Tools, job: Job, watched: Watched) -> Done:
@@ -329,9 +411,11 @@ async def _report(tools: Tools, job: Job, watched: Watched) -> Done:
     watched.stage("writing")
     sound = await tools.blobs.read(job.key("audio.mp3"))
     whole = analyze.analysis(facts, heard.transcript, listened, findings, voice)
+    async with tools.db.tenant(job.org) as tx:
+        scores, coached = [await documents.load(tx, table, job.session) for table in ("scores", "coaching")]
     files: list[ReportFile] = []
     async with tools.folder(job) as folder:
-        written = await in_thread(_write_report, whole, recording, folder, sound)
+        written = await in_thread(_write_report, whole, recording, folder, sound, scores, coached)
         for path in written:
             stored = await _put(tools, job, path, f"report/{path.name.lower()}")
             files.append(ReportFile(path.name, stored, path.stat().st_size, FILE_TYPES[path.suffix]))
@@ -343,13 +427,85 @@ async def _report(tools: Tools, job: Job, watched: Watched) -> Done:
     return Done({"files": len(files)}, store)
 
 
+async def _search(tools: Tools, job: Job, watched: Watched) -> Done:
+    findings, _ = await _findings(tools, job)
+    _, heard, _ = await _recognised(tools, job)
+    async with tools.db.tenant(job.org) as tx:
+        coached = await documents.load(tx, "coaching", job.session)
+    watched.stage("indexing")
+    language = heard.transcript.language
+    found = await in_thread(passages, heard.transcript.words, findings, coached, language)
+    vectors = await in_thread(tools.embedder, [passage.meant for passage in found])
+    if vectors is not None:
+        found = [replace(passage, embedding=vector) for passage, vector in zip(found, vectors, strict=True)]
+
+    async def store(tx: Tx) -> None:
+        await embeddings.store(tx, job.session, found, language)
+
+    return Done({"passages": len(found), "by_meaning": vectors is not None}, store)
+
+
+async def _clips(tools: Tools, job: Job, watched: Watched) -> Done:
+    from batch import clips
+
+    _, heard, _ = await _recognised(tools, job)
+    source = await _source(tools, job)
+    async with tools.db.tenant(job.org) as tx:
+        coached = await documents.load(tx, "coaching", job.session)
+        own = [clip for clip in await db_clips.of(tx, job.session) if clip.moment is None]
+    if coached is None:
+        raise Problem("no-media")
+    watched.stage("cutting")
+    words, language = heard.transcript.words, heard.transcript.language
+    moments = {
+        moment["id"]: clips.cut_of(round(moment["cut_start_s"] * RATE_HZ), round(moment["cut_end_s"] * RATE_HZ), words, language)
+        for moment in coached["moments"]
+    }
+    wanted = [*moments.values(), *(clips.cut_of(clip.start, clip.end, words, language) for clip in own)]
+    prefix = job.key("clips/")
+    there = {key async for key in tools.blobs.keys(prefix)}
+    missing = {cut for cut in wanted if not there.issuperset(f"{prefix}{cut.name}{suffix}" for suffix in clips.SUFFIXES)}
+    if missing:
+        recording = await tools.recording(job, source, watched)
+        async with tools.folder(job) as folder:
+            pictures = None
+            if source.content_type.startswith("video/"):
+                pictures = folder / "source"
+                await tools.blobs.fetch(source.key, pictures)
+            cut_from = clips.Source(recording.pcm, words, language, pictures)
+            order = sorted(missing, key=lambda cut: cut.start)
+            await in_thread(clips.render, cut_from, order, folder, tools.settings.threads, watched.at)
+            for cut in order:
+                for suffix in clips.SUFFIXES:
+                    await _put(tools, job, folder / f"{cut.name}{suffix}", f"clips/{cut.name}{suffix}")
+    rendered: dict[clips.Cut, db_clips.Rendered] = {}
+    for cut in wanted:
+        files = []
+        for suffix in clips.SUFFIXES:
+            key = f"{prefix}{cut.name}{suffix}"
+            found = await tools.blobs.stat(key)
+            files.append(ReportFile(f"clip{suffix}", key, found.size if found else 0, FILE_TYPES[suffix]))
+        rendered[cut] = db_clips.Rendered(cut.start, cut.end, tuple(files))
+
+    async def store(tx: Tx) -> None:
+        await db_clips.store(tx, job.session, [(name, rendered[cut]) for name, cut in moments.items()], list(rendered.values()))
+        await tools.blobs.delete(there - {file.key for found in rendered.values() for file in found.files})
+
+    tools.forget(job.session)
+    return Done({"clips": len(wanted), "rendered": len(missing)}, store)
+
+
 RUN: Mapping[str, Callable[[Tools, Job, Watched], Awaitable[Done]]] = {
     "ingest": _ingest,
     "asr": _asr,
     "prosody": _prosody,
     "fluency": _fluency,
+    "pronunciation": _pronunciation,
     "score": _score,
+    "coach": _coach,
+    "clips": _clips,
     "report": _report,
+    "search": _search,
 }
 
 
@@ -415,10 +571,19 @@ async def _interrupted(tools: Tools, job: Job) -> bool:
     return found is not None and found.interrupted
 
 
-async def _recognised(tools: Tools, job: Job) -> tuple[AudioFacts, Heard, dict[str, str]]:
+async def _session(tools: Tools, job: Job) -> Session:
+    async with tools.db.tenant(job.org) as tx:
+        found = await sessions.get(tx, job.session)
+    if found is None:
+        raise Problem("no-media")
+    return found
+
+
+async def _recognised(tools: Tools, job: Job, load: Load = transcripts.load) -> tuple[AudioFacts, Heard, dict[str, str]]:
+    """What was said, masked where the session wishes it, unless `load` is that of all there is."""
     async with tools.db.tenant(job.org) as tx:
         source = await media.get(tx, job.session)
-        stored = await transcripts.load(tx, job.session)
+        stored = await load(tx, job.session)
         result = await steps.result(tx, job.session, "asr")
     if source is None or source.facts is None or stored is None or result is None:
         raise Problem("no-media")
@@ -427,7 +592,7 @@ async def _recognised(tools: Tools, job: Job) -> tuple[AudioFacts, Heard, dict[s
 
 async def _findings(tools: Tools, job: Job) -> tuple[Findings, dict[str, Measure]]:
     async with tools.db.tenant(job.org) as tx:
-        stored = await fluency.load(tx, job.session)
+        stored = await documents.load(tx, "fluency", job.session)
         result = await steps.result(tx, job.session, "prosody")
     if stored is None or result is None:
         raise Problem("no-media")
@@ -444,14 +609,23 @@ async def _put(tools: Tools, job: Job, path: Path, name: str | None = None) -> s
     return key
 
 
-def _write_report(whole: Analysis, recording: Recording, folder: Path, sound: bytes) -> list[Path]:
+def _write_report(
+    whole: Analysis,
+    recording: Recording,
+    folder: Path,
+    sound: bytes,
+    scores: Mapping[str, Any] | None,
+    coached: Mapping[str, Any] | None,
+) -> list[Path]:
     from batch import index_page
     from batch.document import document
-    from batch.export import write
+    from batch.export import Coached, write
+    from batch.pdf import NAMES
 
-    written = write(whole, recording.pcm, folder, sound=sound)
+    written = write(whole, recording.pcm, folder, sound=sound, coached=Coached(scores, coached), papers=tuple(NAMES))
     page = folder / "page.html"
-    page.write_text(index_page.render(whole, document(whole), recording.pcm, "audio.mp3", served=True), encoding="utf-8")
+    shape = document(whole, scores, coached)
+    page.write_text(index_page.render(whole, shape, recording.pcm, "audio.mp3", served=True), encoding="utf-8")
     return [*written, page]
 
 

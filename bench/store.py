@@ -2,10 +2,10 @@
 
     python -m bench.store [URL]      # prints a table, writes bench/results/store.json
 
-A one-hour session: its seconds, minutes and words through the functions of db/, as the application, with its row security; and a search by
-meaning among 100,000 passages of two orgs. Each beside baselines of the same run: the same rows one by one, COPY by the owner into a table
-without row security or foreign keys, minutes added up anew, every passage compared. URL is a superuser's login of a PostgreSQL with
-pgvector; without it one is started. Milliseconds are of this machine at this moment; the ratios are the result.
+A one-hour session: its seconds, minutes and words through the functions of db/, as the application, with its row security. Each beside
+baselines of the same run: the same rows one by one, COPY by the owner into a table without row security or foreign keys, minutes added up
+anew. URL is a superuser's login of a PostgreSQL with pgvector; without it one is started. Milliseconds are of this machine at this moment;
+the ratios are the result.
 """
 
 import asyncio
@@ -17,17 +17,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import numpy as np
-from numpy.typing import NDArray
-from pgvector.asyncpg import register_vector
 
 from batch.export import save_frames
 from bench.table import Row, keep, show
-from db import embeddings, series, sessions, transcripts
-from db.embeddings import DIMENSIONS, Passage
+from db import series, sessions, transcripts
 from db.pool import Database
 from speech.analysis import Second
 from speech.audio import HOP, Frames
@@ -38,13 +35,8 @@ from tests.servers import trio
 HOUR_S = 3600
 WORDS = 9000  # 150 a minute
 FRAMES = 100 * HOUR_S
-PASSAGES = 100_000
-SMALL_SHARE = 0.1  # of the passages, in the second org
-QUERIES, EXACT_QUERIES = 200, 40
-NEAREST = 10
 REPEATS = 7
 
-Vectors = NDArray[np.float32]
 Action = Callable[[], Awaitable[object]]
 
 
@@ -76,16 +68,6 @@ def spoken() -> Transcript:
         Word("speaking"[:n] + "s" * max(0, n - 8), 6400 * i, 6400 * i + 4000, float(seed.random())) for i, n in enumerate(lengths)
     )
     return Transcript(words, "en", 0.99)
-
-
-def passages(count: int) -> Vectors:
-    """(count, 384) unit vectors that vary in 32 directions, as embeddings of sentences do; wholly random ones have no neighbours."""
-    seed = np.random.default_rng(3)
-    basis = seed.standard_normal((32, DIMENSIONS)).astype(np.float32)
-    vectors = seed.standard_normal((count, 32)).astype(np.float32) @ basis + 0.3 * seed.standard_normal((count, DIMENSIONS)).astype(
-        np.float32
-    )
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 async def session_cost(db: Database, owner: asyncpg.Connection) -> list[Row]:
@@ -203,81 +185,12 @@ async def sizes(owner: asyncpg.Connection) -> list[Row]:
     ]
 
 
-async def search_cost(db: Database, owner: asyncpg.Connection) -> tuple[list[Row], list[Row]]:
-    """The nearest passages of an org, by the index and by comparing all, once for the large org and once for the small one."""
-    vectors = passages(PASSAGES + QUERIES)
-    vectors, queries = vectors[:PASSAGES], vectors[PASSAGES:]
-    orgs: list[tuple[UUID, UUID]] = []
-    for _ in range(2):
-        org = uuid4()
-        async with db.tenant(org) as tx:
-            await databases.plant_org(tx)
-            orgs.append((org, (await sessions.create(tx, "passages", "upload")).id))
-    theirs = np.random.default_rng(5).random(PASSAGES) < SMALL_SHARE
-    records = [(*orgs[int(small)], "a passage", 0, 1, vector) for small, vector in zip(theirs, vectors, strict=True)]
-    columns = ("org_id", "session_id", "text", "start_sample", "end_sample", "embedding")
-    await register_vector(owner)
-    definition = await owner.fetchval("select pg_get_indexdef('embeddings_nearest'::regclass)")
-    await owner.execute("drop index embeddings_nearest")
-    begin = time.perf_counter()
-    await owner.copy_records_to_table("embeddings", records=records, columns=columns)
-    copied = time.perf_counter()
-    await owner.execute("set maintenance_work_mem = '512MB'")
-    await owner.execute(definition)
-    built = time.perf_counter()
-    await owner.execute("vacuum analyze embeddings")
-
-    async def add() -> None:
-        async with db.tenant(orgs[0][0]) as tx:
-            extra = (await sessions.create(tx, "one more", "upload")).id
-            await embeddings.store(tx, extra, [Passage("a passage", 0, 1, vector) for vector in queries])
-
-    added_ms = (await timed(add, 1))[0]
-    index_mib = float(await owner.fetchval("select pg_relation_size('embeddings_nearest'::regclass) / 1048576.0"))
-    table_mib = float(await owner.fetchval("select pg_table_size('embeddings'::regclass) / 1048576.0"))
-    cost: list[Row] = [
-        {"what": "100,000 passages, COPY by the owner, no index", "value": copied - begin, "unit": "s"},
-        {"what": "HNSW index over them, built at once", "value": built - copied, "unit": "s"},
-        {"what": "a passage, stored with its index", "value": added_ms / QUERIES, "unit": "ms"},
-        {"what": "the passages", "value": table_mib, "unit": "MiB"},
-        {"what": "the HNSW index", "value": index_mib, "unit": "MiB"},
-    ]
-    found: list[Row] = []
-    for (org, _), share in zip(orgs, (1 - SMALL_SHARE, SMALL_SHARE), strict=True):
-        times, exact_times, hits = [], [], 0
-        for n, query in enumerate(queries):
-            begin = time.perf_counter()
-            async with db.tenant(org) as tx:
-                near = await embeddings.search(tx, query, NEAREST)
-            times.append(1000 * (time.perf_counter() - begin))
-            if n < EXACT_QUERIES:
-                begin = time.perf_counter()
-                async with db.tenant(org) as tx:
-                    await tx.execute("set local enable_indexscan = off")
-                    exact = await embeddings.search(tx, query, NEAREST)
-                exact_times.append(1000 * (time.perf_counter() - begin))
-                hits += sum(hit.distance <= exact[-1].distance + 1e-9 for hit in near)
-        p50, exact_p50 = float(np.percentile(times, 50)), float(np.percentile(exact_times, 50))
-        found.append(
-            {
-                "org with": f"{share:.0%} of the passages",
-                "p50 ms": p50,
-                "p95 ms": float(np.percentile(times, 95)),
-                "comparing all, p50 ms": exact_p50,
-                "ratio": p50 / exact_p50,
-                "recall@10": hits / (NEAREST * EXACT_QUERIES),
-            }
-        )
-    return cost, found
-
-
 async def measure(url: str) -> dict[str, list[Row]]:
     """All tables, in a database of its own."""
     async with Database.open(url) as db:
         owner = await asyncpg.connect(url)
         try:
             tables = {"a session of one hour": await session_cost(db, owner), "what it takes on disk": await sizes(owner)}
-            tables["passages"], tables["the 10 nearest of an org"] = await search_cost(db, owner)
         finally:
             await owner.close()
     return tables

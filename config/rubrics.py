@@ -2,11 +2,11 @@
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -46,6 +46,46 @@ class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"{self.id}: at least one term, each of a measure of its own")
 
 
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A feature's part in a rating: what it adds, straight between points."""
+
+    feature: Text  # its name in docs/metrics.md
+    points: tuple[tuple[float, float], ...]  # (value of the feature, what it adds), growing in value, monotone in what it adds
+
+    def __post_init__(self) -> None:
+        steps = [(b - a, d - c) for (a, c), (b, d) in pairwise(self.points)]
+        if len(self.points) < 2 or any(along <= 0 for along, _ in steps):
+            raise ValueError(f"{self.feature}: at least two points, growing in value")
+        if min(up for _, up in steps) < 0 < max(up for _, up in steps):
+            raise ValueError(f"{self.feature}: what it adds must only grow or only fall")
+
+
+class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far off ratings below a bound may be."""
+
+    below: float
+    half: Weight  # of the width of the 95 % interval of one sentence
+
+
+class RatingOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What trained listeners would probably say, from 0 to 10: speech/rated.py."""
+
+    what: Literal["fluency", "prosody"]
+    script: bool  # whether it takes a script
+    base: float
+    child: float  # what is added for a child
+    shared: Annotated[float, Meta(ge=0, le=1)]  # of the error's variance, what all sentences of a speaker share
+    lines: tuple[Line, ...]
+    bands: tuple[Band, ...]  # the last has no bound: 10 and more
+
+    def __post_init__(self) -> None:
+        if len({line.feature for line in self.lines}) < len(self.lines):
+            raise ValueError(f"{self.what}: each line needs a feature of its own")
+        below = [band.below for band in self.bands]
+        if not below or below != sorted(set(below)) or below[-1] <= 10:
+            raise ValueError(f"{self.what}: bands must grow, and the last reach beyond 10")
+
+
 class Rubric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a session is scored by."""
 
@@ -54,6 +94,7 @@ class Rubric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: Text
     about: Text  # for whom, in a sentence
     dimensions: tuple[Dimension, ...]
+    ratings: tuple[RatingOf, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -71,6 +112,11 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dimensions: tuple[Dimension, ...]
     like: Name | None = None
     without: tuple[Name, ...] = ()
+    ratings: tuple[RatingOf, ...] = ()  # never another's
+
+    def __post_init__(self) -> None:
+        if len({(one.what, one.script) for one in self.ratings}) < len(self.ratings):
+            raise ValueError("each rating once with a script and once without")
 
 
 def read(texts: Mapping[str, str]) -> dict[str, Rubric]:
@@ -87,7 +133,7 @@ def read(texts: Mapping[str, str]) -> dict[str, Rubric]:
         if unknown := set(file.without) - {dimension.id for dimension in base}:
             raise ValueError(f"{name}: without {', '.join(sorted(unknown))}, which {file.like} has not")
         taken = [own.pop(dimension.id, dimension) for dimension in base if dimension.id not in file.without]
-        found[name] = Rubric(name, file.version, file.title, file.about, (*taken, *own.values()))
+        found[name] = Rubric(name, file.version, file.title, file.about, (*taken, *own.values()), file.ratings)
     return found
 
 
@@ -96,6 +142,11 @@ def rubrics() -> Mapping[str, Rubric]:
     """All there are, by name, the default first."""
     found = read({path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.toml"))})
     return {DEFAULT: found.pop(DEFAULT), **found}
+
+
+def ratings_digest(ratings: Sequence[RatingOf]) -> str:
+    """SHA-256 of ratings: what ties docs/validation.md to them."""
+    return hashlib.sha256(msgspec.json.encode(ratings)).hexdigest()
 
 
 def digest() -> str:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast, get_args
 from urllib.parse import unquote
@@ -39,6 +39,15 @@ class S3Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class LlmSettings:
+    """A language model that phrases what was measured: any server that speaks OpenAI's chat completions."""
+
+    url: str  # ELOCUTE_LLM_URL: up to and with /v1
+    model: str  # ELOCUTE_LLM_MODEL
+    key: str | None = field(default=None, repr=False)  # ELOCUTE_LLM_KEY
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Checked settings, handed down in pieces. Nothing else reads the environment."""
 
@@ -50,6 +59,7 @@ class Settings:
     redis_url: str | None = None  # REDIS_URL: Valkey or Redis; None: the embedded one
     nats_url: str | None = None  # NATS_URL: NATS with JetStream; None: the embedded one
     s3: S3Settings | None = None  # S3_*; None: files in the data folder
+    llm: LlmSettings | None = None  # ELOCUTE_LLM_*; None: sentences are made from templates
     host: str = "127.0.0.1"  # ELOCUTE_HOST: what the server listens on
     port: int = 8000  # ELOCUTE_PORT
     public_url: str | None = None  # ELOCUTE_PUBLIC_URL: where browsers reach the server, when that is not http://host:port
@@ -71,6 +81,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         redis_url=_url(environ, "REDIS_URL", "redis", "rediss", "valkey", "unix"),
         nats_url=_url(environ, "NATS_URL", "nats", "tls"),
         s3=_s3(environ),
+        llm=_llm(environ),
         host=environ.get("ELOCUTE_HOST") or "127.0.0.1",
         port=_whole(environ, "ELOCUTE_PORT", 8000, 65_535),
         public_url=_url(environ, "ELOCUTE_PUBLIC_URL", "http", "https"),
@@ -121,6 +132,20 @@ def _s3(environ: Mapping[str, str]) -> S3Settings | None:
     return S3Settings(
         endpoint, environ["S3_BUCKET"], environ["S3_ACCESS_KEY"], environ["S3_SECRET_KEY"], environ.get("S3_REGION") or "us-east-1"
     )
+
+
+def _llm(environ: Mapping[str, str]) -> LlmSettings | None:
+    url, model = _url(environ, "ELOCUTE_LLM_URL", "http", "https"), environ.get("ELOCUTE_LLM_MODEL")
+    key = environ.get("ELOCUTE_LLM_KEY") or None
+    if not url:
+        if model or key:
+            raise Unusable("bad-setting", name="ELOCUTE_LLM_URL", value="", expected="must be set too, as ELOCUTE_LLM_MODEL or _KEY is")
+        return None
+    if not model:
+        raise Unusable("bad-setting", name="ELOCUTE_LLM_MODEL", value="", expected="must be set too, as ELOCUTE_LLM_URL is")
+    if key is not None and not (key.isascii() and key.isprintable()):  # not repeated
+        raise Unusable("bad-setting", name="ELOCUTE_LLM_KEY", value="...", expected="must be plain text, without line breaks")
+    return LlmSettings(url, model, key)
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int, most: int) -> int:

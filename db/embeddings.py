@@ -1,61 +1,89 @@
-"""Stretches of sessions by meaning: vectors, and the nearest to one."""
+"""Stretches of sessions and comments on them, to be found again: their words, how they were spoken, and vectors of what they mean."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from pgvector import Vector
+from pgvector import HalfVector
 
 from db.pool import Tx
 
 DIMENSIONS = 384
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Passage:
-    """A stretch of a session and the vector of its text."""
-
-    text: str
-    start: int  # sample
-    end: int
-    embedding: NDArray[np.float32]  # (384,)
+Kind = Literal["passage", "moment", "comment"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A stretch that is near in meaning."""
+class Manner:
+    """How a stretch was spoken; None where there is too little."""
 
-    session: UUID
+    rate_wpm: float | None
+    fillers: int | None
+    pause_s: float | None  # the longest silent one
+    f0_span_st: float | None  # 10th to 90th percentile
+    level_dbfs: float | None
+
+
+UNSPOKEN = Manner(None, None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passage:
+    """A stretch of a session."""
+
+    kind: Kind
     text: str
     start: int  # sample
     end: int
-    distance: float  # cosine, 0..2
+    manner: Manner = UNSPOKEN
+    embedding: NDArray[np.float32] | None = None  # (384,), of `meant`; None where the weights are not installed
+    meant: str = ""  # what the vector is to be of: one sentence of the text; not stored
 
 
-async def store(tx: Tx, session: UUID, passages: Sequence[Passage]) -> None:
-    """Keeps the passages of a session, in place of earlier ones."""
-    await tx.execute("delete from embeddings where session_id = $1", session)
+async def store(tx: Tx, session: UUID, passages: Sequence[Passage], language: str = "en") -> None:
+    """Keeps the passages and moments of a session, in place of earlier ones. language: ISO 639-1, of their words."""
+    await tx.execute("delete from embeddings where session_id = $1 and kind <> 'comment'", session)
     await tx.execute(
-        """insert into embeddings (org_id, session_id, text, start_sample, end_sample, embedding)
-        select current_org(), $1, * from unnest($2::text[], $3::integer[], $4::integer[], $5::vector[])""",
+        """insert into embeddings (
+            org_id, session_id, language, kind, text, start_sample, end_sample,
+            rate_wpm, fillers, pause_s, f0_span_st, level_dbfs, embedding
+        ) select current_org(), $1, $2, * from unnest(
+            $3::text[], $4::text[], $5::integer[], $6::integer[], $7::double precision[], $8::integer[], $9::double precision[],
+            $10::double precision[], $11::double precision[], $12::halfvec[]
+        )""",
         session,
+        language,
+        [passage.kind for passage in passages],
         [passage.text for passage in passages],
         [passage.start for passage in passages],
         [passage.end for passage in passages],
-        [Vector(passage.embedding) for passage in passages],
+        [passage.manner.rate_wpm for passage in passages],
+        [passage.manner.fillers for passage in passages],
+        [passage.manner.pause_s for passage in passages],
+        [passage.manner.f0_span_st for passage in passages],
+        [passage.manner.level_dbfs for passage in passages],
+        [_vector(passage.embedding) for passage in passages],
     )
 
 
-async def search(tx: Tx, embedding: NDArray[np.float32], limit: int) -> list[Found]:
-    """The org's passages nearest to (384,), nearest first; approximate. The index knows all orgs: it is followed on until enough are of
-    this one, and from wider lists than by default, since most of a list may be of others (recall and cost: bench/store.py)."""
-    await tx.execute("set local hnsw.iterative_scan = strict_order; set local hnsw.ef_search = 160")
-    rows = await tx.fetch(
-        """select session_id as session, text, start_sample as start, end_sample as end, embedding <=> $1 as distance
-        from embeddings order by embedding <=> $1 limit $2""",
-        embedding,
-        limit,
+async def store_comment(
+    tx: Tx, session: UUID, comment: UUID, text: str, at: int | None, embedding: NDArray[np.float32] | None, language: str
+) -> None:
+    """Has a comment found; it goes with the comment. at: sample, None for one on the whole session."""
+    await tx.execute(
+        """insert into embeddings (org_id, session_id, comment_id, kind, text, start_sample, end_sample, embedding, language)
+        values (current_org(), $1, $2, 'comment', $3, $4, $4, $5, $6)""",
+        session,
+        comment,
+        text,
+        at or 0,
+        _vector(embedding),
+        language,
     )
-    return [Found(**row) for row in rows]
+
+
+def _vector(embedding: NDArray[np.float32] | None) -> HalfVector | None:
+    return None if embedding is None else HalfVector(embedding)

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from db.pool import Tx
 
+Speaker = Literal["adult", "child"]  # a child is under 16
 Kind = Literal["upload", "live", "overlay"]
 State = Literal["created", "live", "processing", "complete", "failed", "cancelled", "deleting"]
 
-_COLUMNS = "id, org_id as org, title, kind, state, created_at, updated_at, duration_s, language, problem, interrupted, style"
+_COLUMNS = """id, org_id as org, title, kind, state, created_at, updated_at, duration_s, language, problem,
+    interrupted, style, script, user_id as user, masked, speaker, wished_language"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Session:
     problem: str | None  # why it failed, for the user
     interrupted: bool  # a live one that ended without its speaker
     style: str  # of speaking: the name of a rubric
+    script: str | None  # the text that is read in it
+    user: UUID | None  # who speaks
+    masked: bool  # names, numbers and e-mail addresses are hidden wherever words are shown
+    speaker: Speaker  # as the user says
+    wished_language: str | None  # what was said to be spoken; None: it is detected
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +47,30 @@ class Cursor:
     id: UUID
 
 
-async def create(tx: Tx, title: str, kind: Kind, language: str | None = None, style: str = "talk") -> Session:
-    """A new session of the transaction's org, in state `created`."""
+async def create(
+    tx: Tx,
+    title: str,
+    kind: Kind,
+    language: str | None = None,
+    style: str = "talk",
+    *,
+    script: str | None = None,
+    user: UUID | None = None,
+    masked: bool = False,
+    speaker: Speaker = "adult",
+) -> Session:
+    """A new session of the transaction's org, in state `created`. user: who speaks."""
     row = await tx.fetchrow(
-        f"insert into sessions (org_id, title, kind, language, style) values (current_org(), $1, $2, $3, $4) returning {_COLUMNS}",
+        f"""insert into sessions (org_id, title, kind, language, wished_language, style, script, user_id, masked, speaker)
+        values (current_org(), $1, $2, $3, $3, $4, $5, $6, $7, $8) returning {_COLUMNS}""",
         title,
         kind,
         language,
         style,
+        script,
+        user,
+        masked,
+        speaker,
     )
     return Session(**row)
 
@@ -135,6 +158,25 @@ async def rename(tx: Tx, session: UUID, title: str) -> bool:
 async def set_style(tx: Tx, session: UUID, style: str) -> bool:
     """Gives it another style of speaking; False when there is none."""
     return await _changed(tx, "update sessions set style = $2, updated_at = now() where id = $1", session, style)
+
+
+async def set_speaker(tx: Tx, session: UUID, speaker: Speaker) -> bool:
+    """Says who speaks; False when there is no such session."""
+    return await _changed(tx, "update sessions set speaker = $2, updated_at = now() where id = $1", session, speaker)
+
+
+async def set_script(tx: Tx, session: UUID, script: str | None) -> bool:
+    """The text that is read in it, None for none; False when there is no such session."""
+    return await _changed(tx, "update sessions set script = $2, updated_at = now() where id = $1", session, script)
+
+
+async def mask(tx: Tx, session: UUID, masked: bool) -> bool:
+    """Hides its names, numbers and e-mail addresses, or shows them again; False when there is none. What was made of its words before is
+    taken away, to be made anew."""
+    for table in ("fluency", "coaching", "reports"):
+        await tx.execute(f"delete from {table} where session_id = $1", session)
+    await tx.execute("delete from embeddings where session_id = $1 and kind <> 'comment'", session)
+    return await _changed(tx, "update sessions set masked = $2, updated_at = now() where id = $1", session, masked)
 
 
 async def count(tx: Tx, state: State) -> int:

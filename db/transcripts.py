@@ -1,9 +1,12 @@
 """What was said: a row a word."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
+from db import entities
 from db.pool import Tx
+from speech.masking import masked
 from speech.words import Transcript, Word
 
 
@@ -21,7 +24,24 @@ async def store(tx: Tx, session: UUID, transcript: Transcript, second_opinion: S
 
 
 async def load(tx: Tx, session: UUID) -> tuple[Transcript, tuple[Word, ...]] | None:
-    """Exactly what was stored, None when nothing was."""
+    """The words as they may be seen; None when there are none, or it is not known yet which of them are names that are to be hidden."""
+    said = await load_all(tx, session)
+    if said is None:
+        return None
+    hide, named = await tx.fetchrow(
+        "select s.masked, t.named from sessions s join transcripts t on t.org_id = s.org_id and t.session_id = s.id where s.id = $1",
+        session,
+    )
+    if not hide:
+        return said
+    transcript, second_opinion = said
+    if not named:
+        return None
+    return replace(transcript, words=masked(transcript.words, await entities.every(tx, session))), second_opinion
+
+
+async def load_all(tx: Tx, session: UUID) -> tuple[Transcript, tuple[Word, ...]] | None:
+    """Exactly what was stored, for what measures it; None when nothing was."""
     head = await tx.fetchrow("select language, language_probability from transcripts where session_id = $1", session)
     if head is None:
         return None

@@ -1,7 +1,9 @@
 """Whisper on CTranslate2: windows of sound in, words with times and probabilities out. Windows are encoded only as far as they need."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import ctranslate2
 import numpy as np
@@ -27,6 +29,7 @@ _POSITIONS = 440  # of the decoder's 448 may hold text
 _MEDIAN = 5  # positions: the shorter of the usual filters keeps short words apart
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _PROMPT = " Um, uh, hmm, er, ah."  # short and static: a longer one seeds loops
+_SPACE = "\u0120"  # how the vocabulary writes a space
 _FILLERS = {"um": (" um", " Um"), "uh": (" uh", " Uh")}  # inside a sentence, at its start
 
 
@@ -66,7 +69,7 @@ class Recogniser:
         self._model = ctranslate2.models.Whisper(
             str(model.folder), device=where.device, compute_type=where.compute_type, inter_threads=workers, intra_threads=1
         )
-        self._vocabulary = tokenizers.Tokenizer.from_file(str(model.folder / "tokenizer.json"))
+        self._vocabulary = _vocabulary(model.folder / "tokenizer.json")
         self._multilingual = bool(self._model.is_multilingual)
         self._mel = FeatureExtractor(feature_size=self._model.n_mels)
 
@@ -183,6 +186,15 @@ class Recogniser:
             likely[name] += float(np.prod(probabilities[len(before) :]))
         return likely
 
+    def tokens(self, text: str) -> list[int]:
+        """A piece of English as the decoder writes it. A word begins with its space."""
+        return list(self._vocabulary.encode(text, add_special_tokens=False).ids)
+
+    def likelihood(self, encoded: Encoded, window: int, tokens: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Of each token of an English text its probability after those before it, and the sample where it begins; one more for the end."""
+        one = Encoded(encoded.states[window : window + 1], encoded.samples[window : window + 1])
+        return self._align(one, self._tokenizer("en"), [list(tokens)])[0]
+
     def text(self, tokens: Sequence[int]) -> str:
         """What these tokens say."""
         return str(self._vocabulary.decode(list(tokens)))
@@ -217,6 +229,18 @@ class Recogniser:
 
     def _tokenizer(self, language: str) -> Tokenizer:
         return Tokenizer(self._vocabulary, self._multilingual, task="transcribe", language=language)
+
+
+def _vocabulary(path: Path) -> tokenizers.Tokenizer:
+    # The bundled tokenizer.json lost the first of its merges, a space and a t: it reads " the" as " ", "the", which no decoder writes.
+    written = path.read_text(encoding="utf-8")
+    rules = json.loads(written)
+    merges = rules["model"]["merges"]
+    first = [_SPACE, "t"] if isinstance(merges[0], list) else f"{_SPACE} t"
+    if first not in merges:
+        merges.insert(0, first)
+        written = json.dumps(rules)
+    return tokenizers.Tokenizer.from_str(written)
 
 
 @dataclass(slots=True)

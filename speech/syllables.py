@@ -64,13 +64,17 @@ def _part(part: str, pronunciations: Mapping[str, int]) -> int:
         if bare.isupper() and len(bare) > 1 and _spelled(bare, pronunciations):
             return sum(_letter(letter) for letter in bare)
         return _word(bare.lower().replace("’", "'"), pronunciations)
+    return sum(_word(word, pronunciations) for word in read_out(bare))
+
+
+def read_out(text: str) -> list[str]:
+    """The words in which a piece of writing with digits is said; letters between them one by one."""
     said: list[str] = []
-    rest = bare
+    rest = text
     while match := _NUMBER.search(rest):
         said += _letters(rest[: match.start()]) + spoken(*match.groups())
         rest = rest[match.end() :]
-    said += _letters(rest)
-    return sum(_word(word, pronunciations) for word in said)
+    return said + _letters(rest)
 
 
 def _letters(text: str) -> list[str]:

@@ -4,6 +4,7 @@ import importlib.util
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -156,3 +157,78 @@ def bare(pcm: Floats, words: tuple[Word, ...] = (), name: str = "tone.wav", lang
     """An analysis with these words and nothing else."""
     missing = {"speech_rate_wpm": Measure(None, "wpm", None, None, 0.0, "too few words")}
     return Analysis(facts(pcm, name), Transcript(words, language, 0.5), frames(pcm), (), (), (), (), missing, (), {})
+
+
+def scores() -> dict[str, Any]:
+    """A scores document: overall, a score that is sure, one that is not, and one that is refused."""
+
+    def given(dimension: str, title: str, value: float | None, low: float | None, high: float | None, **more: Any) -> dict[str, Any]:
+        number: dict[str, Any] = {"value": value, "low": low, "high": high, "refusal": None, "parts": []}
+        return {"dimension": dimension, "title": title, "weight": 1.0, **number, "made_of": [], "evidence": []} | more
+
+    share = {"name": "filled_pauses_per_100_words", "value": 3.1, "score": 68.0, "weight": 1.0, "source": "ours"}
+    return {
+        "rubric": {"name": "talk", "version": 1, "title": "Talk", "digest": "cd" * 32},
+        "overall": {"value": 73.6, "low": 66.2, "high": 81.3, "refusal": None},
+        "scores": [
+            given("pace", "Pace", 96.8, 88.4, 100.0),
+            given(
+                "fluency",
+                "Fluency",
+                60.4,
+                47.6,
+                71.2,
+                made_of=[share],
+                evidence=[{"measure": "filled_pauses_per_100_words", "start_s": 4.5, "end_s": 4.9}],
+            ),
+            given("pitch", "Pitch variety", None, None, None, refusal="needs 50 s more speech"),
+        ],
+        "ratings": [
+            {"what": "fluency", "value": 7.43, "low": 6.21, "high": 8.65, "scale": [0.0, 10.0], "refusal": None},
+            {"what": "prosody", "value": None, "low": None, "high": None, "scale": [0.0, 10.0], "refusal": "needs 9 s more speech"},
+        ],
+    }
+
+
+def coaching() -> dict[str, Any]:
+    """A coaching document: two moments, a drill, a change that is one and one that is not."""
+
+    def moment(name: str, kind: str, dimension: str, why: str, text: str, start_s: float, end_s: float) -> dict[str, Any]:
+        cut = {"cut_start_s": start_s - 0.5, "cut_end_s": end_s + 0.5}
+        return {"id": name, "kind": kind, "what": "planted", "dimension": dimension, "why": why, "text": text} | {
+            "start_s": start_s,
+            "end_s": end_s,
+            **cut,
+        }
+
+    def change(dimension: str, before: float, now: float, low: float, high: float, changed: bool) -> dict[str, Any]:
+        number = {"before": before, "now": now, "difference": now - before, "low": low, "high": high}
+        return {"dimension": dimension, **number, "changed": changed}
+
+    return {
+        "moments": [
+            moment("m1", "stumble", "fluency", "Two fillers in nine seconds.", "it was, um, it was the worst", 3.0, 7.0),
+            moment("m2", "best", "pace", "Twelve seconds at 158 words a minute without a filler.", "It was the age of wisdom,", 20.0, 32.0),
+        ],
+        "drills": [
+            {
+                "drill": "filler-replacement",
+                "dimension": "fluency",
+                "title": "A pause instead of an um",
+                "why": "There were 3.1 filled pauses per 100 words.",
+                "material": {"clips": ["m1"]},
+            }
+        ],
+        "change": {
+            "since": {"created_at": "2026-11-20T09:00:00+00:00"},
+            "baseline": {"sessions": 4, "created_at": "2026-11-02T09:00:00+00:00"},
+            "refusal": None,
+            "dimensions": [change("pace", 94.3, 96.8, -8.1, 13.2, False), change("fluency", 41.9, 60.4, 6.7, 30.3, True)],
+        },
+        "highlights": {
+            "well": {"dimension": "pace", "sentence": "Pace went well: 158 words a minute.", "facts": {}},
+            "work_on": {"dimension": "fluency", "sentence": "Work on fluency: 3.1 filled pauses per 100 words.", "facts": {}},
+            "needs": None,
+            "phrased": None,
+        },
+    }

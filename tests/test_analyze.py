@@ -15,6 +15,7 @@ import pytest
 
 from batch.__main__ import main
 from batch.document import SCHEMA_FILE
+from speech.audio import Floats
 from speech.errors import EXIT_NOT_AUDIO, EXIT_NOTHING_TO_MEASURE, EXIT_OK, EXIT_SOME_FAILED
 from speech.measures import NEEDS_ENGLISH
 from tests.samples import recording
@@ -28,6 +29,7 @@ FILES = {
     "transcript.srt",
     "analysis.TextGrid",
     "index.html",
+    "report.pdf",
 }
 SPANISH = (
     "Buenos días a todos. Hoy quiero contarles cómo construimos nuestra nueva escuela el año pasado. "
@@ -43,7 +45,10 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wav(path: Path, start_s: float, end_s: float) -> Path:
-    pcm = recording()[round(start_s * 16_000) : round(end_s * 16_000)]
+    return stored(path, recording()[round(start_s * 16_000) : round(end_s * 16_000)])
+
+
+def stored(path: Path, pcm: Floats) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -1,6 +1,8 @@
 """Sessions over HTTP: made once, listed whole, processed once, read, and gone when deleted."""
 
 import asyncio
+import io
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -16,7 +18,8 @@ from api import sessions as api_sessions
 from api.app import tidy
 from batch.export import save_frames
 from config import graph
-from db import fluency, reports, scores, series, steps, transcripts
+from config.rubrics import rubrics
+from db import documents, drills, reports, series, steps, transcripts
 from db.pool import Tx
 from db.reports import ReportFile
 from engines.embedded import Servers
@@ -87,6 +90,28 @@ def test_a_title_can_be_changed(client: httpx.Client) -> None:
     answer = client.patch(f"/v1/sessions/{session}", json={"title": "after"})
     assert (answer.status_code, answer.json()["title"]) == (200, "after")
     assert client.patch(f"/v1/sessions/{session}", json={}).status_code == 422
+
+
+def test_the_text_that_is_read_is_kept_changed_and_removed(client: httpx.Client) -> None:
+    text = "It was the best of times,\nit was the worst of times. " + "é" * 19_000
+    session = made(client, style="read-aloud", script=text)
+    found = client.get(f"/v1/sessions/{session}").json()
+    assert (found["style"], found["script"]) == ("read-aloud", text)
+    assert client.patch(f"/v1/sessions/{session}", json={"script": "other"}).json()["script"] == "other"
+    assert client.patch(f"/v1/sessions/{session}", json={"title": "named"}).json()["script"] == "other"
+    assert all("script" not in one for one in client.get("/v1/sessions").json()["sessions"])  # a list stays small
+    for none in (None, ""):
+        client.patch(f"/v1/sessions/{session}", json={"script": "other"})
+        assert "script" not in client.patch(f"/v1/sessions/{session}", json={"script": none}).json()
+    for wrong in ("x" * 20_001, "nul\x00", 3):
+        assert client.patch(f"/v1/sessions/{session}", json={"script": wrong}).json()["code"] == "invalid"
+        assert client.post("/v1/sessions", json={"script": wrong}).json()["code"] == "invalid"
+
+
+def test_a_session_is_of_who_made_it(server: Running, client: httpx.Client) -> None:
+    session = made(client)
+    found = server.sql("select user_id from sessions where id = $1", UUID(session))
+    assert found[0]["user_id"] == server.state["member"].user
 
 
 def test_pages_hold_every_session_once_while_others_are_made(client: httpx.Client) -> None:
@@ -258,8 +283,8 @@ def fill(server: Running, session: str) -> None:
 
     async def work(tx: Tx) -> None:
         await transcripts.store(tx, which, Transcript(words, "en", 0.98), (Word("uh", 8000, 9600, 0.4, "filler"),))
-        await fluency.store(tx, which, "h", {"measures": {"rate_wpm": {"value": 120.5}}})
-        await scores.store(tx, which, "h", {"scores": []})
+        await documents.store(tx, "fluency", which, "h", {"measures": {"rate_wpm": {"value": 120.5}}})
+        await documents.store(tx, "scores", which, "h", {"scores": []})
         await reports.store(tx, which, "h", {"words": 2}, files)
         rows = [Second(t, 0.5, t % 4, 3, 1, 0.125, 0.5, 0.0, None, None, -20.0) for t in range(150)]
         await series.store(tx, which, started, rows)
@@ -382,6 +407,106 @@ def test_what_is_not_there_yet_is_said_so(client: httpx.Client) -> None:
     assert client.get(f"/v1/sessions/{session}/metrics").json()["rows"] == []
 
 
+def test_another_style_scores_a_finished_session_anew(server: Running, client: httpx.Client) -> None:
+    session = finished(server, client)
+    answer = client.patch(f"/v1/sessions/{session}", json={"style": "interview"}).json()
+    assert (answer["style"], answer["state"]) == ("interview", "processing")
+    due = {step["step"]: step["state"] for step in answer["steps"] if step["state"] != "done"}
+    assert due == {"score": "queued"}  # what follows is due when it is done
+    assert [message["subject"] for message in queued(server, session)] == ["ingest", "score"]
+    again = client.patch(f"/v1/sessions/{session}", json={"style": "talk"})
+    assert (again.status_code, again.json()["code"]) == (409, "wrong-state")
+    assert client.get(f"/v1/sessions/{session}").json()["style"] == "interview"
+
+
+def test_who_speaks_is_said_by_the_user_and_another_one_is_scored_anew(server: Running, client: httpx.Client) -> None:
+    session = finished(server, client)
+    assert client.get(f"/v1/sessions/{session}").json().get("speaker", "adult") == "adult"
+    assert client.patch(f"/v1/sessions/{session}", json={"speaker": "adult"}).json()["state"] == "complete"
+    answer = client.patch(f"/v1/sessions/{session}", json={"speaker": "child"}).json()
+    assert (answer["speaker"], answer["state"]) == ("child", "processing")
+    assert {step["step"]: step["state"] for step in answer["steps"] if step["state"] != "done"} == {"score": "queued"}
+    assert [message["subject"] for message in queued(server, session)] == ["ingest", "score"]
+    again = client.patch(f"/v1/sessions/{session}", json={"speaker": "adult"})
+    assert (again.status_code, again.json()["code"]) == (409, "wrong-state")
+    assert client.get(f"/v1/sessions/{session}").json()["speaker"] == "child"
+
+    early = made(client, speaker="child")
+    assert client.get(f"/v1/sessions/{early}").json()["speaker"] == "child"
+    found = client.patch(f"/v1/sessions/{early}", json={"speaker": "adult"}).json()
+    assert (found.get("speaker", "adult"), found["state"], queued(server, early)) == ("adult", "created", [])
+    assert client.patch(f"/v1/sessions/{early}", json={"speaker": "parent"}).json()["code"] == "invalid"
+    assert client.post("/v1/sessions", json={"speaker": "parent"}).json()["code"] == "invalid"
+    rated = [one["name"] for one in client.get("/v1/rubrics").json()["rubrics"] if one["rated"]]
+    assert rated == ["language-learner"]  # where it plays a part
+
+
+def test_another_script_is_compared_anew(server: Running, client: httpx.Client) -> None:
+    session = finished(server, client)
+    answer = client.patch(f"/v1/sessions/{session}", json={"script": "It was the best of times."}).json()
+    assert (answer["script"], answer["state"]) == ("It was the best of times.", "processing")
+    assert {step["step"]: step["state"] for step in answer["steps"] if step["state"] != "done"} == {"pronunciation": "queued"}
+    assert [message["subject"] for message in queued(server, session)] == ["ingest", "pronunciation"]
+    again = client.patch(f"/v1/sessions/{session}", json={"script": None})
+    assert (again.status_code, again.json()["code"]) == (409, "wrong-state")
+
+
+def test_the_same_style_or_one_before_the_start_scores_nothing(server: Running, client: httpx.Client) -> None:
+    session = finished(server, client)
+    assert client.patch(f"/v1/sessions/{session}", json={"style": "talk"}).json()["state"] == "complete"
+    early = made(client)
+    found = client.patch(f"/v1/sessions/{early}", json={"style": "read-aloud"}).json()
+    assert (found["style"], found["state"], queued(server, early)) == ("read-aloud", "created", [])
+    assert client.patch(f"/v1/sessions/{early}", json={"style": "none"}).json()["code"] == "invalid"
+    assert client.post("/v1/sessions", json={"style": "none"}).json()["code"] == "invalid"
+
+
+# over several sessions
+
+
+def scored(server: Running, client: httpx.Client, value: float | None, style: str = "interview", digest: str | None = None) -> str:
+    """A finished session with a score."""
+    session = made(client, style=style, title=f"at {value}")
+    rubric = rubrics()[style]
+    number = {"value": value, "low": value and value - 5, "high": value and value + 5, "refusal": None if value else "needs more"}
+    scores: list[dict[str, Any]] = [
+        {"dimension": "pace", "title": "Pace", "weight": 1.0, **number, "parts": [], "made_of": [], "evidence": []}
+    ]
+    data = {"rubric": {"name": style, "digest": digest or rubric.digest}, "overall": number, "scores": scores}
+    server.tenant(lambda tx: documents.store(tx, "scores", UUID(session), "h", data))
+    server.state_of(session, "complete")
+    return session
+
+
+def test_progress_is_that_of_who_asks_in_one_style_and_rubric(server: Running, client: httpx.Client) -> None:
+    mine = [scored(server, client, value) for value in (40.0, None, 60.0)]
+    other = scored(server, client, 90.0, digest="of another version")
+    scored(server, client, 91.0, style="talk")
+    unfinished = scored(server, client, 92.0)
+    server.state_of(unfinished, "processing")
+    drill = scored(server, client, 94.0)
+    server.tenant(lambda tx: drills.begin(tx, UUID(drill), server.state["member"].user, "pacing", {}))
+    theirs = scored(server, client, 93.0)
+    server.sql("update sessions set user_id = null where id = $1", UUID(theirs))
+    found = client.get("/v1/progress?style=interview").json()
+    assert [one["session"] for one in found["sessions"]] == mine
+    assert [one["scores"] for one in found["sessions"]] == [
+        [{"dimension": name, "value": value, "low": value and value - 5, "high": value and value + 5} for name in ("overall", "pace")]
+        for value in (40.0, None, 60.0)
+    ]
+    assert found["left_out"] == 1
+    assert list(found["dimensions"])[:2] == ["overall", "pace"]
+    assert client.delete(f"/v1/sessions/{other}").status_code == 204
+    assert client.get("/v1/progress?style=interview").json()["left_out"] == 0
+    assert client.get("/v1/progress?style=none").json()["code"] == "bad-parameter"
+
+
+def test_progress_ends_with_the_last_twenty(server: Running, client: httpx.Client) -> None:
+    made_of = [scored(server, client, 10.0 + number, style="read-aloud") for number in range(22)]
+    found = client.get("/v1/progress?style=read-aloud").json()["sessions"]
+    assert [one["session"] for one in found] == made_of[2:]
+
+
 # deleted
 
 
@@ -443,3 +568,54 @@ def test_half_deleted_sessions_are_tidied_at_the_next_start(server: Running, ful
 
     server.do(until_gone())
     assert server.blob_keys(full) == []
+
+
+# the report's files
+
+
+REPORT = {
+    "analysis.json": b'{"a": 1}' * 50_000,
+    "frames.parquet": bytes(range(256)) * 8192,  # more than one piece
+    "report.pdf": b"%PDF a4",
+    "report-letter.pdf": b"%PDF letter",
+    "index.html": b"<p>with sound</p>",
+    "empty.txt": b"",
+    "page.html": b"<p>without</p>",
+}
+
+
+@pytest.fixture
+def reported(server: Running, client: httpx.Client) -> str:
+    found: str = client.post("/v1/sessions", json={"title": "a talk"}).json()["id"]
+    files = [
+        ReportFile(name, server.put(found, f"report/{name}", content), len(content), "application/octet-stream")
+        for name, content in REPORT.items()
+    ]
+
+    async def store(tx: Tx) -> None:
+        await reports.store(tx, UUID(found), "h", {}, files)
+
+    server.tenant(store)
+    return found
+
+
+def test_all_files_come_as_one_zip(client: httpx.Client, reported: str) -> None:
+    address = client.get(f"/v1/sessions/{reported}/report").json()["archive"]
+    answer = client.get(address)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
+    assert 'filename="elocute-report.zip"' in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            name: content for name, content in REPORT.items() if name != "page.html"
+        }
+    assert len(answer.content) < sum(map(len, REPORT.values()))
+    assert client.get(address).content == answer.content
+
+
+def test_the_paper_is_chosen(client: httpx.Client, reported: str) -> None:
+    address = f"/v1/sessions/{reported}/report/files/report.pdf"
+    assert [client.get(address + query).content for query in ("", "?paper=a4", "?paper=letter")] == [b"%PDF a4", b"%PDF a4", b"%PDF letter"]
+    assert client.get(f"{address}?paper=a5").json()["code"] == "bad-parameter"
+    sent = client.get(f"/sessions/{reported}/report.pdf?paper=letter")
+    assert (sent.status_code, sent.headers["location"]) == (307, f"{address}?paper=letter")

@@ -24,7 +24,7 @@ from tests.test_analyze import wav
 LIMIT_S = 120.0
 STOP_LIMIT_S = 30.0
 # Whichever of the first two recognises is killed at it: nothing is theirs alone.
-WORKERS = ("ingest,asr", "asr,score", "relay,ingest,prosody,fluency,score,report")
+WORKERS = ("ingest,asr", "asr,score", "relay,ingest,prosody,fluency,pronunciation,score,coach,report,clips,search")
 
 
 @dataclass

@@ -11,11 +11,9 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
 import asyncpg
-import numpy as np
 import pytest
 
-from db import audit, embeddings, fluency, idempotency, media, migrate, orgs, outbox, pool, reports, scores, sessions, steps, transcripts
-from db.embeddings import DIMENSIONS, Passage
+from db import audit, documents, idempotency, media, migrate, orgs, outbox, pool, reports, sessions, steps, transcripts
 from db.errors import Gone, KeyReused, StillAnswering, StoreBusy, StoreDown, StoreError
 from db.idempotency import Answer
 from db.migrate import Level
@@ -550,15 +548,15 @@ def test_documents_are_kept_whole_and_replaced(url: str) -> None:
         org, id = await session_of(db)
         seen: list[object] = []
         async with db.tenant(org) as tx:
-            seen += [await fluency.load(tx, id), await scores.load(tx, id), await reports.load(tx, id)]
+            seen += [await documents.load(tx, "fluency", id), await documents.load(tx, "scores", id), await reports.load(tx, id)]
             for n in (1, 2):
-                await fluency.store(tx, id, f"f{n}", {"n": n, "none": None, "text": "\u2028é"})
-                await scores.store(tx, id, f"s{n}", {"n": [n, 0.1 + 0.2]})
+                await documents.store(tx, "fluency", id, f"f{n}", {"n": n, "none": None, "text": "\u2028é"})
+                await documents.store(tx, "scores", id, f"s{n}", {"n": [n, 0.1 + 0.2]})
                 await reports.store(tx, id, f"r{n}", {"n": n}, [file] * n)
-            seen += [await fluency.load(tx, id), await scores.load(tx, id), await reports.load(tx, id)]
+            seen += [await documents.load(tx, "fluency", id), await documents.load(tx, "scores", id), await reports.load(tx, id)]
         with pytest.raises(asyncpg.DataError):  # missing is None, and never NaN
             async with db.tenant(org) as tx:
-                await scores.store(tx, id, "s", {"value": float("nan")})
+                await documents.store(tx, "scores", id, "s", {"value": float("nan")})
         return seen
 
     assert databases.run(url, scenario) == [
@@ -576,7 +574,7 @@ def test_what_belongs_to_a_deleted_session_is_refused_by_name(url: str) -> None:
             assert await sessions.delete(tx, id)
             assert not await sessions.delete(tx, id)
         async with db.tenant(org) as tx:
-            await scores.store(tx, id, "h", {})
+            await documents.store(tx, "scores", id, "h", {})
 
     with pytest.raises(Gone):
         databases.run(url, scenario)
@@ -653,24 +651,3 @@ def test_what_was_done_is_written_down_for_good(url: str) -> None:
             return [tuple(row) for row in await tx.fetch("select actor, action, target, details from audit")]
 
     assert databases.run(url, scenario) == [("user:1", "session.delete", "session:2", {"title": "t"})]
-
-
-def test_the_nearest_passages_are_found_among_nearer_ones_of_another_org(url: str) -> None:
-    seed = np.random.default_rng(3)
-    wanted = seed.standard_normal(DIMENSIONS).astype(np.float32)
-    far = seed.standard_normal((300, DIMENSIONS)).astype(np.float32)
-
-    async def scenario(db: Database) -> list[str]:
-        ours, theirs = await session_of(db), await session_of(db)
-        for (org, id), distance in ((theirs, 0.01), (ours, 0.5)):
-            near = [Passage(f"{distance} {n}", n, n + 1, wanted + distance * n * far[n] / 10) for n in range(100)]
-            async with db.tenant(org) as tx:
-                await embeddings.store(tx, id, near + [Passage("far", 0, 1, vector) for vector in far[100:]])
-        async with db.tenant(ours[0]) as tx:
-            await tx.execute("set local enable_seqscan = off")  # so few would be read through
-            await tx.execute("set local enable_sort = off")
-            plan = await tx.fetch("explain select from embeddings order by embedding <=> $1 limit 5", wanted)
-            assert "embeddings_nearest" in str(plan)
-            return [found.text for found in await embeddings.search(tx, wanted, 5)]
-
-    assert databases.run(url, scenario) == [f"0.5 {n}" for n in range(5)]

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batch import index_page, voice
+from batch import story, voice
 from speech import measures
 from speech.analysis import Measure
 from speech.audio import HOP, Frames, State
 
 ROOT = Path(__file__).parent.parent
 METRICS = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
-ENTRIES = tomllib.loads((index_page.FOLDER / "measures.toml").read_text(encoding="utf-8"))
+ENTRIES = tomllib.loads(story.MEASURES.read_text(encoding="utf-8"))
 
 
 @cache
@@ -54,7 +54,7 @@ def test_an_entry_of_the_page_is_documented_and_complete(name: str) -> None:
     assert entry["label"]
     assert entry["says"].endswith(".")
     assert entry["group"] != "Other"
-    assert entry.get("percent", False) == (produced()[name].unit == index_page.FRACTION and name != "pvq")
+    assert entry.get("percent", False) == (produced()[name].unit == story.FRACTION and name != "pvq")
 
 
 def test_every_test_file_that_the_docs_name_exists() -> None:
@@ -64,4 +64,4 @@ def test_every_test_file_that_the_docs_name_exists() -> None:
 
 
 def test_the_units_of_the_page_are_units_of_measures() -> None:
-    assert set(index_page.UNIT_NAMES) <= {measure.unit for measure in produced().values()}
+    assert set(story.UNIT_NAMES) <= {measure.unit for measure in produced().values()}

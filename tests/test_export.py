@@ -33,6 +33,7 @@ NAMES = {
     "srt": "transcript.srt",
     "textgrid": "analysis.TextGrid",
     "html": "index.html",
+    "pdf": "report.pdf",
 }
 STAMPS = re.compile(r"(\d{2,}):(\d\d):(\d\d)[.,](\d{3}) --> (\d{2,}):(\d\d):(\d\d)[.,](\d{3})")
 

@@ -38,9 +38,17 @@ def test_a_new_rubric_scores_again_and_touches_nothing_before(monkeypatch: pytes
     changed = tuple(replace(step, version="2:other") if step.name == "score" else step for step in graph.STEPS)
     monkeypatch.setattr(graph, "STEPS", changed)
     after = graph.hashes(graph.root_hash("source"))
-    assert [name for name in before if before[name] != after[name]] == ["score", "report"] == graph.following("score")
+    assert [name for name in before if before[name] != after[name]] == ["score", "coach", "report", "clips", "search"]
+    assert graph.following("score") == ["score", "coach", "report", "clips", "search"]
 
 
 def test_another_source_changes_all() -> None:
     one, other = (graph.hashes(graph.root_hash(source)) for source in ("one", "other"))
     assert not set(one.values()) & set(other.values())
+
+
+def test_another_script_is_compared_anew_and_touches_nothing_before() -> None:
+    root = graph.root_hash("source")
+    without, one, other = graph.hashes(root), graph.hashes(root, "It was the best of times."), graph.hashes(root, "It was the worst.")
+    for a, b in ((without, one), (one, other)):
+        assert [name for name in a if a[name] != b[name]] == graph.following("pronunciation")

@@ -16,10 +16,13 @@ import pytest
 
 import db
 from db import migrate, outbox, series, sessions
+from db.clips import Rendered
 from db.embeddings import DIMENSIONS
 from db.errors import StoreError
 from db.pool import APP_ROLE, Database
+from db.search import Wanted
 from speech.analysis import Second
+from speech.masking import Entity
 from speech.words import Transcript, Word
 from tests import databases
 
@@ -35,10 +38,11 @@ PLANTED = {
     "memberships": "values (current_org(), '{user}', 'owner')",
     "projects": "(org_id, name) values (current_org(), 'p')",
     "media": "(org_id, session_id, key, size, content_type, filename) values (current_org(), '{session}', 'k', 1, 'audio/wav', 'f')",
-    "transcripts": "values (current_org(), '{session}', 'en', 0.9)",
+    "transcripts": "(org_id, session_id, language, language_probability) values (current_org(), '{session}', 'en', 0.9)",
     "words": "values (current_org(), '{session}', false, 0, 'secret', 0, 1, 0.5, 'word')",
     "fluency": "values (current_org(), '{session}', 'h', '{{}}')",
     "scores": "values (current_org(), '{session}', 'h', '{{}}')",
+    "coaching": "values (current_org(), '{session}', 'h', '{{}}')",
     "reports": "values (current_org(), '{session}', 'h', '{{}}', '[]')",
     "steps": "(org_id, session_id, step, input_hash, state) values (current_org(), '{session}', 'asr', 'h', 'parked')",
     "outbox": "(org_id, subject, payload) values (current_org(), 's', '{{}}')",
@@ -46,8 +50,8 @@ PLANTED = {
     "audit": "(org_id, actor, action, target, details) values (current_org(), 'a', 'b', 'c', '{{}}')",
     "consents": "(org_id, user_id, kind, wording) values (current_org(), '{user}', 'k', 'w')",
     "rubrics": "(org_id, name, version, data) values (current_org(), 'r', 1, '{{}}')",
-    "plans": "(org_id, user_id, data) values (current_org(), '{user}', '{{}}')",
-    "drills": "(org_id, session_id, skill, data) values (current_org(), '{session}', 's', '{{}}')",
+    "plans": "(org_id, user_id, skill, passes, due_on) values (current_org(), '{user}', 's', 1, now())",
+    "drills": "(org_id, session_id, user_id, skill, given) values (current_org(), '{session}', '{user}', 's', '{{}}')",
     "comments": "(org_id, session_id, user_id, text) values (current_org(), '{session}', '{user}', 't')",
     "shares": "(org_id, session_id, token_sha256, expires_at) values (current_org(), '{session}', sha256('{session}'), now())",
     "clips": "(org_id, session_id, label, start_sample, end_sample) values (current_org(), '{session}', 'l', 0, 1)",
@@ -108,6 +112,8 @@ TOUCHABLE = """select c.oid::regclass::text as name, c.relkind = 'v' as view, c.
         'security_barrier=true' = any(c.reloptions) as barrier, pg_has_role($1, c.relowner, 'MEMBER') as owned,
         array(select p from unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p
             where has_table_privilege($1, c.oid, p)) as allowed,
+        array(select quote_ident(attname) from pg_attribute
+            where attrelid = c.oid and attnum > 0 and not attisdropped and attgenerated = '') as given,
         (select a.attname from pg_attribute a where a.attrelid = c.oid and a.attname in ('org_id', 'id')
             order by a.attname desc limit 1) as org_column
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -157,7 +163,9 @@ async def walk(url: str, ours: Planted, theirs: Planted) -> list[str]:
             if "INSERT" in allowed:
                 async with store.tenant(theirs.org) as tx:
                     row = await tx.fetchval(f"select to_jsonb(t) from {name} t limit 1")
-                copy = f"insert into {name} overriding system value select * from jsonb_populate_record(null::{name}, $1)"
+                columns = ", ".join(table["given"])
+                source = f"jsonb_populate_record(null::{name}, $1)"
+                copy = f"insert into {name} ({columns}) overriding system value select {columns} from {source}"
                 if not await refused(store, ours.org, copy, row):
                     wrong.append(f"{name}: a row can be planted in another org")
     return wrong
@@ -278,7 +286,7 @@ def test_what_runs_with_the_owners_rights_is_known_and_fixed(store: Store) -> No
             APP_ROLE,
         )
     )
-    assert found == [("ts.maintain", True), ("ts.put_seconds", True)]
+    assert found == [("embeddings_with", True), ("ts.maintain", True), ("ts.put_seconds", True)]
 
 
 # What each parameter of a query function is given: whatever it is, it is theirs.
@@ -292,6 +300,7 @@ def arguments(theirs: Planted) -> dict[str, Any]:
         "seconds": SECONDS,
         "resolution": "second",
         "step": "asr",
+        "table": "scores",
         "input_hash": "h",
         "attempt": 1,
         "worker": "w",
@@ -323,13 +332,34 @@ def arguments(theirs: Planted) -> dict[str, Any]:
         "state": "failed",
         "duration_s": 1.0,
         "language": "en",
+        "drill": "s",
+        "given": {},
+        "notes": {},
+        "today": STARTED.date(),
         "style": "interview",
+        "speaker": "child",
+        "script": "planted",
+        "user": theirs.user,
+        "before": None,
         "size": 1,
         "sha256": "0",
         "content_type": "audio/wav",
         "filename": "f",
         "embedding": VECTOR,
+        "entities": (Entity("name", "planted", 0, 1),),
+        "masked": True,
+        "comment": uuid4(),
+        "text": "planted",
+        "at": 0,
+        "wanted": Wanted("secret"),
+        "speakers": {},
         "passages": (),
+        "label": "planted",
+        "start": 0,
+        "end": 1,
+        "clip": uuid4(),
+        "moments": (("m1", Rendered(0, 1, ())),),
+        "own": (Rendered(0, 1, ()),),
     }
 
 

@@ -190,7 +190,7 @@ def test_the_numbers_are_on_the_page(talk: Path, show: Callable[..., Page]) -> N
     assert "clipped in 12 places" in text
     assert "A superlative says little without a comparison." in text
     assert "finest years or leaving it out" in text
-    assert page.locator(".moments .count").all_text_contents() == ["3", "4", "2", "2"]
+    assert page.locator(".found .count").all_text_contents() == ["3", "4", "2", "2"]
     assert page.locator("#transcript .gap").count() == 0  # a paragraph begins at every long pause
     assert page.locator(".courses figure").count() == 4
 

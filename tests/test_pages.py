@@ -17,11 +17,13 @@ from api.state import State
 from api.uploads import PART_BYTES
 from batch import index_page, playback
 from batch.analyze import Findings
+from batch.compared import compared
 from batch.document import document
+from batch.highlights import highlights
 from batch.scored import scored
 from config import graph
 from config.rubrics import rubrics
-from db import fluency, media, reports, scores, series, sessions, steps, transcripts
+from db import documents, entities, media, reports, series, sessions, steps, transcripts
 from db.reports import ReportFile
 from db.sessions import State as SessionState
 from engines.embedded import Servers
@@ -106,23 +108,32 @@ class House:
             await at["blobs"].put(f"{folder}/audio.mp3", sound, content_type="audio/mpeg")
             files = [ReportFile(name, f"{folder}/report/{name}", len(content), kind) for name, (content, kind) in written.items()]
             async with at["db"].tenant(at["member"].org) as tx:
-                await fluency.store(tx, session, HASH, {"measures": msgspec.to_builtins(talk.measures)})
-                await scores.store(tx, session, HASH, scored(rubrics()["talk"], found, talk.transcript.words))
+                await transcripts.store(tx, session, talk.transcript, ())
+                await entities.store(tx, session, [])
+                await documents.store(tx, "fluency", session, HASH, {"measures": msgspec.to_builtins(talk.measures)})
+                given = scored(rubrics()["talk"], found, talk.transcript.words)
+                await documents.store(tx, "scores", session, HASH, given)
+                made = {"moments": [], "drills": [], "change": compared(given, []), "highlights": highlights(given, rubrics()["talk"])}
+                await documents.store(tx, "coaching", session, HASH, made)
                 await reports.store(tx, session, HASH, {}, files)
                 await sessions.describe(tx, session, 44.3, "en")
 
         self.run(store)
         return session
 
-    def state_of(self, session: str) -> str | None:
+    def session(self, session: str) -> sessions.Session | None:
         """None when there is no such session."""
 
-        async def load(at: State) -> str | None:
+        async def load(at: State) -> sessions.Session | None:
             async with at["db"].tenant(at["member"].org) as tx:
-                found = await sessions.get(tx, UUID(session))
-            return found.state if found else None
+                return await sessions.get(tx, UUID(session))
 
         return self.run(load)
+
+    def state_of(self, session: str) -> str | None:
+        """None when there is no such session."""
+        found = self.session(session)
+        return found.state if found else None
 
     def source(self, session: str) -> bytes:
         return self.run(lambda at: at["blobs"].read(f"{at['member'].org}/{session}/source"))
@@ -372,6 +383,42 @@ def test_a_finished_session_tells_its_numbers_and_gives_its_files(show: Callable
     assert page.locator(".files a").all_text_contents() == ["words.csv"]  # page.html is the report itself
 
 
+def test_who_speaks_is_asked_where_there_are_ratings(show: Callable[..., Page], house: House) -> None:
+    page = show("/")
+    expect(page.locator("#style")).to_have_value("talk")
+    expect(page.locator("#speaker")).to_have_count(0)
+    page.locator("#style").select_option("language-learner")
+    page.locator("#speaker").select_option("child")
+    page.locator("input[type=file]").set_input_files({"name": "read.wav", "mimeType": "audio/wav", "buffer": b"RIFF" + bytes(9000)})
+    sent = house.session(opened_session(page))
+    assert sent is not None
+    assert (sent.style, sent.speaker) == ("language-learner", "child")
+
+
+def test_ratings_are_shown_with_who_speaks_which_can_be_mended(show: Callable[..., Page], house: House) -> None:
+    session = house.complete("Six sentences")
+    given = {"what": "fluency", "value": 7.84, "low": 6.4, "high": 9.28, "scale": [0.0, 10.0], "refusal": None, "sentences": 6}
+    refused = {**given, "what": "prosody", "value": None, "low": None, "high": None, "refusal": "needs 4 s more speech"}
+
+    async def rate(at: State) -> None:
+        async with at["db"].tenant(at["member"].org) as tx:
+            before = await documents.load(tx, "scores", session) or {}
+            await documents.store(tx, "scores", session, HASH, {**before, "ratings": [given, refused]})
+            await sessions.set_speaker(tx, session, "child")
+
+    house.run(rate)
+    page = show(f"/sessions/{session}")
+    rows = page.locator(".ratings li")
+    expect(rows.nth(0)).to_contain_text("7.86.4 to 9.3")
+    expect(rows.nth(1)).to_contain_text("No rating: needs 4 s more speech.")
+    expect(page.locator("#speaker")).to_have_value("child")
+    page.locator("#speaker").select_option("adult")
+    expect(page.locator(".ratings")).to_have_count(0)  # it is scored anew
+    found = house.session(str(session))
+    assert found is not None
+    assert (found.speaker, found.state) == ("adult", "processing")
+
+
 def test_the_report_opens_plays_and_leads_back(show: Callable[..., Page], house: House) -> None:
     session = house.complete("Played")
     page = show(f"/sessions/{session}")
@@ -384,6 +431,27 @@ def test_the_report_opens_plays_and_leads_back(show: Callable[..., Page], house:
     page.go_back()
     page.get_by_role("link", name="All sessions").click()
     page.wait_for_url(f"{house.url}/")
+
+
+def test_a_comment_is_written_plays_its_place_and_is_removed(show: Callable[..., Page], house: House) -> None:
+    session = house.complete("Commented")
+    page = show(f"/sessions/{session}")
+    page.get_by_label("New comment").fill("Slower here")
+    page.get_by_label("At", exact=True).fill("59:00")
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("alert")).to_have_text("The recording ends at 0:44.")
+    page.get_by_label("At", exact=True).fill("0:12")
+    page.get_by_role("button", name="Add").click()
+    rows = page.locator(".comments li")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Slower here")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_role("button", name="Play from 0:12").click()
+    until(page, "document.querySelector('.comments ~ audio').currentTime > 10.2")
+    page.reload()
+    expect(rows).to_have_count(1)
+    rows.get_by_role("button", name="Remove").click()
+    expect(rows).to_have_count(0)
 
 
 def test_a_session_is_renamed_and_deleted(show: Callable[..., Page], house: House) -> None:
@@ -451,8 +519,10 @@ def test_text_stands_out_and_controls_have_names(show: Callable[..., Page], hous
         assert [html for name, html in named if not name] == [], path
         assert page.locator("h1").count() == 1, path
         assert page.locator("main").count() == 1, path
-        small = page.locator("button:visible, input:visible").evaluate_all("all => all.filter((one) => one.offsetHeight < 24).length")
-        assert small == 0, path  # WCAG 2.2, 2.5.8
+        small = page.locator("button:visible, input:visible").evaluate_all(
+            "all => all.filter((one) => one.offsetHeight < 24).map((one) => one.outerHTML)"
+        )
+        assert small == [], path  # WCAG 2.2, 2.5.8
 
 
 def test_everything_is_reached_by_keyboard(show: Callable[..., Page], house: House) -> None:
@@ -460,10 +530,12 @@ def test_everything_is_reached_by_keyboard(show: Callable[..., Page], house: Hou
     page = show("/")
     expect(page.get_by_text("By keyboard")).to_be_visible()
     reached = []
-    for _ in range(7):
+    of = "(({innerText, id, ariaLabel}) => innerText.trim().split('\\n')[0] || id || ariaLabel)(document.activeElement)"
+    for _ in range(11):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("(document.activeElement.innerText || document.activeElement.id).trim()"))
-    assert reached == ["Skip to the content", "Elocute", "Practise now", "Choose a file", "Just record", "title", "By keyboard"]
+        reached.append(page.evaluate(of))
+    first = ["Skip to the content", "Elocute", "Practise now", "Choose a file", "Just record", "title", "Talk"]
+    assert reached == [*first, "Drills", "Search what was said", "Search", "By keyboard"]
     with page.expect_file_chooser():
         page.get_by_role("button", name="Choose a file").press("Enter")
     page.get_by_role("link", name="By keyboard").press("Enter")

@@ -141,10 +141,10 @@ def test_the_check_is_reached_by_keyboard_and_fits_a_phone(beeping: Browser, ser
     with shown(beeping, server.url) as page:
         expect(page.get_by_role("button", name="Start recording")).to_be_enabled()
         reached = []
-        for _ in range(5):
+        for _ in range(6):
             page.keyboard.press("Tab")
             reached.append(page.evaluate("(document.activeElement.id || document.activeElement.innerText).trim()"))
-        assert reached == ["Skip to the content", "Elocute", "All sessions", "microphone", "Start recording"]
+        assert reached == ["Skip to the content", "Elocute", "All sessions", "microphone", "style", "Start recording"]
         for width in (390, 320):
             page.set_viewport_size({"width": width, "height": 844})
             assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -7,7 +7,7 @@ import platformdirs
 import pytest
 
 from config.errors import Unusable
-from config.settings import IceServer, read_settings
+from config.settings import IceServer, LlmSettings, read_settings
 from speech.errors import EXIT_USAGE, Problem
 
 
@@ -85,3 +85,33 @@ def test_a_password_is_not_repeated(value: str) -> None:
     with pytest.raises(Unusable) as caught:
         read_settings({"ELOCUTE_ICE_SERVERS": value})
     assert str(Problem(caught.value.code, **caught.value.facts)).startswith("ELOCUTE_ICE_SERVERS=...: must ")
+
+
+def test_a_language_model_is_off_until_it_is_named() -> None:
+    assert read_settings({}).llm is None
+    given = {"ELOCUTE_LLM_URL": "http://127.0.0.1:11434/v1/", "ELOCUTE_LLM_MODEL": "tiny", "ELOCUTE_LLM_KEY": "secret"}
+    found = read_settings(given)
+    assert found.llm == LlmSettings("http://127.0.0.1:11434/v1", "tiny", "secret")
+    assert "secret" not in repr(found)
+    assert read_settings(given | {"ELOCUTE_LLM_KEY": ""}).llm == LlmSettings("http://127.0.0.1:11434/v1", "tiny")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"ELOCUTE_LLM_URL": "http://127.0.0.1/v1"}, "ELOCUTE_LLM_MODEL="),
+        ({"ELOCUTE_LLM_MODEL": "tiny"}, "ELOCUTE_LLM_URL="),
+        ({"ELOCUTE_LLM_KEY": "secret"}, "ELOCUTE_LLM_URL="),
+        ({"ELOCUTE_LLM_URL": "127.0.0.1/v1", "ELOCUTE_LLM_MODEL": "tiny"}, "ELOCUTE_LLM_URL=..."),
+        (
+            {"ELOCUTE_LLM_URL": "http://127.0.0.1/v1", "ELOCUTE_LLM_MODEL": "tiny", "ELOCUTE_LLM_KEY": "secret\r\nX: y"},
+            "ELOCUTE_LLM_KEY=...",
+        ),
+    ],
+)
+def test_half_a_language_model_is_refused_without_its_key(given: dict[str, str], named: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        read_settings(given)
+    told = str(Problem(caught.value.code, **caught.value.facts))
+    assert told.startswith(named)
+    assert "secret" not in told

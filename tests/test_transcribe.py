@@ -42,13 +42,13 @@ def bare(words: tuple[Word, ...] | list[Word] | str) -> str:
     return " ".join("".join(c for c in text.lower() if c.isalpha() or c in " '\n").split())
 
 
-def hear(recogniser: Recogniser, pcm: Floats, workers: int = 2, probability: Floats | None = None) -> Heard:
+def hear(recogniser: Recogniser, pcm: Floats, workers: int = 2, probability: Floats | None = None, language: str | None = None) -> Heard:
     """As the analysis does it. probability: in place of the judge of speech."""
     likely = vad.speech_probability(pcm) if probability is None else probability
     f0_hz = prosody.analyse(pcm, ()).f0_hz
     state = activity.activity(pcm, likely, ())
     held = filled_pauses.candidates(pcm, f0_hz, state)
-    return transcribe(recogniser, pcm, likely, silences(state, 800), held, workers, lambda _: None)
+    return transcribe(recogniser, pcm, likely, silences(state, 800), held, workers, lambda _: None, language)
 
 
 def room(seconds: float, seed: int = 5) -> Floats:
@@ -78,6 +78,13 @@ def test_a_well_known_text_comes_back(dickens: Heard) -> None:
     assert jiwer.wer(bare(DICKENS), bare(dickens.transcript.words)) <= 0.05
     assert dickens.transcript.language == "en"
     assert dickens.transcript.language_probability > 0.8
+
+
+def test_a_language_that_is_known_is_not_detected(recogniser: Recogniser) -> None:
+    sentence = cut(*next(iter(SENTENCES)))
+    found = {language: hear(recogniser, sentence, language=language).transcript for language in ("en", "de", None)}
+    assert [(one.language, one.language_probability == 1.0) for one in found.values()] == [("en", True), ("de", True), ("en", False)]
+    assert found["en"].words == found[None].words
 
 
 def test_read_speech_has_no_fillers(dickens: Heard) -> None:

@@ -59,6 +59,11 @@ def test_the_recogniser_is_sure_of_clear_speech(recogniser: Recogniser, encoded:
         assert decoded.no_speech < 0.3
 
 
+def test_text_is_cut_into_the_tokens_that_the_decoder_writes(recogniser: Recogniser, encoded: Encoded) -> None:
+    for decoded in recogniser.decode(encoded, "en"):
+        assert recogniser.tokens(recogniser.text(decoded.tokens)) == list(decoded.tokens)  # " the" among them
+
+
 def test_the_language_is_english(recogniser: Recogniser, encoded: Encoded) -> None:
     for window in recogniser.languages(encoded):
         assert sum(window.values()) == pytest.approx(1.0, abs=1e-3)

@@ -10,8 +10,10 @@ from typing import Any, cast
 from uuid import UUID
 
 import msgspec
+import numpy as np
 import pytest
 
+from api import work
 from batch import analyze as analysis_of
 from batch import worker as worker_module
 from batch.document import document, encoded
@@ -19,17 +21,20 @@ from batch.relay import relay
 from batch.steps import RUN, Done, Job, Tools, Watched
 from batch.worker import DEFECTS, Worker
 from config import graph
+from config.rubrics import rubrics
 from config.settings import Settings
-from db import audit, media, orgs, outbox, scores, series, sessions, steps, transcripts
+from db import audit, documents, media, orgs, outbox, search, series, sessions, steps, transcripts
 from db.pool import Database, Tx
 from db.sessions import Session
 from engines.blobs import Blobs, open_blobs
 from engines.bus import Bus
 from engines.embedded import Servers
 from engines.live_log import Event, LiveLog
+from speech.audio import RATE_HZ
 from speech.errors import Problem
 from tests.databases import database
-from tests.test_analyze import wav
+from tests.test_analyze import stored, wav
+from tests.test_transcribe import SENTENCES, cut
 
 LIMIT_S = 60.0
 NAME = "a talk.wav"
@@ -46,10 +51,10 @@ class House:
     tools: Tools
     org: UUID
 
-    async def upload(self, path: Path) -> UUID:
+    async def upload(self, path: Path, language: str | None = None, style: str = "talk") -> UUID:
         """A session whose recording is stored, and whose first step is due."""
         async with self.db.tenant(self.org) as tx:
-            session = await sessions.create(tx, "a talk", "upload")
+            session = await sessions.create(tx, "a talk", "upload", language, style, user=orgs.LOCAL_USER)
         key = f"{self.org}/{session.id}/source"
         stored = await self.blobs.put(key, path, content_type="audio/wav")
         async with self.db.tenant(self.org) as tx:
@@ -70,6 +75,12 @@ class House:
     async def session(self, session: UUID) -> Session:
         async with self.db.tenant(self.org) as tx:
             found = await sessions.get(tx, session)
+        assert found is not None
+        return found
+
+    async def coaching(self, session: UUID) -> dict[str, Any]:
+        async with self.db.tenant(self.org) as tx:
+            found = await documents.load(tx, "coaching", session)
         assert found is not None
         return found
 
@@ -146,15 +157,17 @@ def test_a_recording_becomes_the_report_that_the_command_writes(play: Callable[.
         # the same words and numbers, to the byte, as in one process
         settings = Settings(data=data_folder, asr_model="bundled", device="cpu", threads=2)
         analysis, _ = await asyncio.to_thread(analysis_of.analyze, path, settings)
-        assert json.loads(await house.blobs.read(f"{house.org}/{session}/report/analysis.json")) == json.loads(encoded(document(analysis)))
         async with house.db.tenant(house.org) as tx:
             stored = await transcripts.load(tx, session)
-            given = await scores.load(tx, session)
+            given = await documents.load(tx, "scores", session)
+            coached = await documents.load(tx, "coaching", session)
             minutes = await series.read(tx, session, "minute")
         assert stored is not None
         assert stored[0] == analysis.transcript
         assert given is not None
-        assert {one["dimension"] for one in given["scores"]} == {"pace", "filled_pauses", "pausing", "pitch_variation"}
+        told = json.loads(await house.blobs.read(f"{house.org}/{session}/report/analysis.json"))
+        assert told == json.loads(encoded(document(analysis, given, coached)))
+        assert {one["dimension"] for one in given["scores"]} == {one.id for one in rubrics()["talk"].dimensions}
         assert len(minutes) == 1
 
         # the first numbers came before the words were known, and say so
@@ -166,8 +179,124 @@ def test_a_recording_becomes_the_report_that_the_command_writes(play: Callable[.
         said = [word["text"] for event in events if event.stream == "tokens" for word in event.data["committed"]]
         assert said == [word.text for word in analysis.transcript.words]
         keys = {key.split("/", 2)[2] async for key in house.blobs.keys(f"{house.org}/{session}/")}
-        assert keys == {"source", "audio.mp3", "frames.parquet", "listened.npz"} | {key for key in keys if key.startswith("report/")}
+        made = {key for key in keys if key.startswith(("report/", "clips/"))}
+        assert keys - made == {"source", "audio.mp3", "frames.parquet", "listened.npz"}
         assert not any((tmp_path / "scratch").iterdir())
+
+    play(scenario)
+
+
+def test_another_style_is_scored_anew_and_compared_with_its_own(play: Callable[..., None], tmp_path: Path) -> None:
+    path = wav(tmp_path / NAME, 1.0, 9.0)
+
+    async def scenario(house: House) -> None:
+        async with house.working():
+            first = await house.upload(path)
+            await house.ended(first)
+            second = await house.upload(path)
+            await house.ended(second)
+            assert [(await house.coaching(one))["change"]["since"] is None for one in (first, second)] == [True, False]
+            async with house.db.tenant(house.org) as tx:  # as PATCH does
+                await sessions.set_style(tx, second, "interview")
+                await work.resume(tx, house.org, second, frozenset(graph.following("score")))
+                await sessions.set_state(tx, second, "processing")
+            ended = 0
+
+            def twice(event: Event) -> bool:
+                nonlocal ended
+                ended += event.data.get("session") == "complete"
+                return ended == 2
+
+            events = await house.until(second, twice)
+        told = [event.data["rubric"]["name"] for event in events if event.stream == "score"]
+        assert told == ["talk", "interview"]
+        async with house.db.tenant(house.org) as tx:
+            given = await documents.load(tx, "scores", second)
+        assert given is not None
+        assert given["rubric"]["name"] == "interview"
+        change = (await house.coaching(second))["change"]
+        assert (change["since"], change["dimensions"]) == (None, [])
+        ran = {row.step: row.attempt for row in await house.steps(second)}
+        assert ran["asr"] == 1
+
+    play(scenario)
+
+
+def test_a_learner_is_rated_and_a_child_as_a_child(play: Callable[..., None], tmp_path: Path) -> None:
+    pause = np.zeros(RATE_HZ, np.float32)
+    path = stored(tmp_path / NAME, np.concatenate([part for span in SENTENCES for part in (cut(*span), pause)]))
+
+    async def scenario(house: House) -> None:
+        async with house.working():
+            session = await house.upload(path, style="language-learner")
+            first = await house.until(session, lambda event: event.stream == "score")
+            await house.ended(session)
+            async with house.db.tenant(house.org) as tx:  # as PATCH does
+                await sessions.set_speaker(tx, session, "child")
+                await work.resume(tx, house.org, session, frozenset(graph.following("score")))
+                await sessions.set_state(tx, session, "processing")
+            scored = 0
+
+            def twice(event: Event) -> bool:
+                nonlocal scored
+                scored += event.stream == "score"
+                return scored == 2
+
+            second = await house.until(session, twice)
+        adult, child = first[-1].data["ratings"], second[-1].data["ratings"]
+        async with house.db.tenant(house.org) as tx:
+            given = await documents.load(tx, "scores", session)
+        assert given is not None
+        assert given["ratings"] == child
+        added = {one.what: one.child for one in rubrics()["language-learner"].ratings if not one.script}
+        assert {one["what"]: one["child"] for one in child} == added
+        for one, other in zip(adult, child, strict=True):
+            assert (one["what"], one["child"], one["sentences"]) == (other["what"], 0.0, other["sentences"])
+            assert 5.0 < one["value"] < other["value"]  # a practised reader
+
+    play(scenario)
+
+
+def test_what_was_said_can_be_searched(play: Callable[..., None], tmp_path: Path) -> None:
+    path = wav(tmp_path / NAME, 1.0, 16.0)
+
+    async def scenario(house: House) -> None:
+        async with house.working():
+            session = await house.upload(path)
+            await house.ended(session)
+        vectors = house.tools.embedder(["the finest period in history", "knitting patterns"])
+        assert vectors is not None
+        async with house.db.tenant(house.org) as tx:
+            stored = await transcripts.load(tx, session)
+            (first, *_) = await search.search(tx, search.Wanted("the finest period in history"), vectors[0], {}, 5)
+            nothing = await search.search(tx, search.Wanted("knitting patterns"), vectors[1], {}, 5)
+            rows = await tx.fetch("select start_sample, text, embedding from embeddings where kind = 'passage' order by id")
+        assert stored is not None
+        passages = {row["start_sample"]: row["text"] for row in rows}
+        assert " ".join(passages.values()) == " ".join(word.text for word in stored[0].words)
+        assert all(row["embedding"] is not None for row in rows)
+        assert (first.session, nothing) == (session, [])
+        assert "best of times" in first.text
+        assert stored[0].words[0].start <= first.start < first.end <= stored[0].words[-1].end
+
+    play(scenario)
+
+
+def test_the_language_that_was_said_to_be_spoken_is_not_detected(play: Callable[..., None], tmp_path: Path) -> None:
+    path = wav(tmp_path / NAME, 1.0, 5.0)
+
+    async def scenario(house: House) -> None:
+        async with house.working():
+            wished, detected = await house.upload(path, "de"), await house.upload(path)
+            await house.ended(wished)
+            await house.ended(detected)
+        for session, language in ((wished, "de"), (detected, "en")):
+            async with house.db.tenant(house.org) as tx:
+                found = await transcripts.load(tx, session)
+            assert found is not None
+            assert found[0].language == (await house.session(session)).language == language
+            assert (found[0].language_probability == 1.0) == (session == wished)
+        assert [(await house.session(one)).wished_language for one in (wished, detected)] == ["de", None]
 
     play(scenario)
 

@@ -27,6 +27,6 @@ export default defineConfig({
     assetsDir: ".",
     assetsInlineLimit: 0, // the pages' policy allows no data: addresses
     modulePreload: { polyfill: false },
-    rollupOptions: { input: ["src/home.tsx", "src/practice.tsx", "src/session.tsx", "src/overlay.tsx", "src/app.css", "src/icon.svg"] },
+    rollupOptions: { input: ["src/home.tsx", "src/practice.tsx", "src/session.tsx", "src/drill.tsx", "src/overlay.tsx", "src/search.tsx", "src/app.css", "src/icon.svg"] },
   },
 });

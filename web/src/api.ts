@@ -17,6 +17,9 @@ export interface Session {
   id: string;
   title: string;
   state: SessionState;
+  speaker?: Speaker;
+  script?: string | null; // the text that is read in it
+  masked?: boolean; // names, numbers and e-mail addresses are hidden
   interrupted?: boolean; // a live session that ended without its speaker
   created_at: string;
   duration_s?: number;
@@ -72,17 +75,88 @@ export interface Score extends Given {
   evidence: { measure: string; start_s: number; end_s: number }[];
 }
 
+/** Who speaks, as the user says; a child is under 16. */
+export type Speaker = "adult" | "child";
+
 /** A style of speaking that can be scored. */
 export interface Style {
   name: string;
   title: string;
   about: string;
+  rated: boolean; // as trained listeners would, too
+}
+
+/** What trained listeners would probably say, on their own scale. */
+export interface Rating extends Given {
+  what: "fluency" | "prosody";
+  scale: [number, number];
+  sentences: number;
 }
 
 export interface Scores {
   rubric: { name: string; title: string; version: number };
   overall: Given;
   scores: Score[];
+  ratings?: Rating[]; // of sessions scored since there are any
+}
+
+/** A score against before, in points. */
+export interface Difference {
+  dimension: string; // or overall
+  title: string;
+  sessions: number; // before it
+  before: number;
+  now: number;
+  difference: number;
+  low: number;
+  high: number;
+  changed: boolean;
+}
+
+interface Highlight {
+  dimension: string;
+  sentence: string;
+}
+
+/** A stretch worth hearing again. */
+export interface Moment {
+  id: string;
+  kind: "stumble" | "best";
+  what: string;
+  dimension: string;
+  why: string;
+  text: string;
+  start_s: number;
+  end_s: number;
+  cut_start_s: number;
+  cut_end_s: number;
+}
+
+export interface Clip {
+  id: string;
+  moment: string | null; // null: the user's own
+  label: string;
+  start_s: number;
+  end_s: number;
+  files: ReportFile[]; // none until it is rendered
+}
+
+/** What is made of the scores. */
+export interface Coaching {
+  moments: Moment[];
+  drills: { drill: string; title: string; why: string }[];
+  change: {
+    since: { created_at: string } | null;
+    baseline: { sessions: number; created_at: string } | null;
+    refusal: string | null;
+    dimensions: Difference[];
+  };
+  highlights: {
+    well: Highlight | null;
+    work_on: Highlight | null;
+    needs: string | null;
+    phrased: { text: string; model: string } | null;
+  };
 }
 
 export interface ReportFile {

@@ -6,8 +6,11 @@ import { at, call, Problem } from "./api";
 import { clock, size } from "./format";
 import { Level } from "./level";
 import { Insecure, microphoneProblem } from "./mic";
+import { Plan } from "./drills/plan";
 import { Recorder } from "./recorder";
 import { Sessions } from "./sessions";
+import { PLAIN, StyleFields } from "./style";
+import { Trends } from "./trend";
 import { bring, forget, isFileOf, unfinished, type Progress, type Unfinished } from "./upload";
 
 type Stage =
@@ -21,6 +24,7 @@ function Intake() {
   const [stage, setStage] = useState<Stage>({ at: "waiting" });
   const [problem, setProblem] = useState("");
   const [title, setTitle] = useState("");
+  const [manner, setManner] = useState(PLAIN);
   const [kept, setKept] = useState<Unfinished | null>(unfinished);
   const [over, setOver] = useState(false);
   const chooser = useRef<HTMLInputElement>(null);
@@ -40,7 +44,7 @@ function Intake() {
     const tell = (progress: Progress) => setStage({ at: "uploading", file, progress, since });
     tell({ sent: 0, total: file.size, waiting: false });
     try {
-      const id = await bring(file, title.trim(), stop.current.signal, tell);
+      const id = await bring(file, title.trim(), manner, stop.current.signal, tell);
       location.assign(`/sessions/${id}`);
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") back();
@@ -157,6 +161,7 @@ function Intake() {
             </label>
             <input id="title" maxLength={200} autocomplete="off" value={title} onInput={(event) => setTitle(event.currentTarget.value)} />
           </p>
+          <StyleFields manner={manner} onChange={setManner} />
           {kept && (
             <p class="note">
               The upload of <b>{kept.name}</b> is not finished. Drop or choose the same file to go on, or{" "}
@@ -294,6 +299,11 @@ function Home() {
         <Begin />
         <Intake />
       </div>
+      <p class="hint practise">
+        <a href="/drills">Drills</a> practise one thing at a time: fillers, pauses, pace, pitch, sounds.
+      </p>
+      <Plan />
+      <Trends />
       <Sessions />
     </>
   );

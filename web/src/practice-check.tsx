@@ -4,18 +4,21 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { microphones, oddity, processing, type Microphone, type Processing } from "./mic";
 import type { Capture } from "./mic-capture";
 import { Meter } from "./mic-meter";
+import { StyleFields, type Manner } from "./style";
 
 interface Props {
   capture: Capture;
   starting: boolean;
   again: boolean; // the session is open already
+  manner?: Manner; // of a session that is to be; a drill has its own
   problem: string;
   onChoose: (id: string) => Promise<void>;
+  onManner?: (manner: Manner) => void;
   onStart: () => void;
   onSaid: (words: string) => void;
 }
 
-export function Check({ capture, starting, again, problem, onChoose, onStart, onSaid }: Props) {
+export function Check({ capture, starting, again, manner, problem, onChoose, onManner, onStart, onSaid }: Props) {
   const [choice, setChoice] = useState<Microphone[]>([]);
   const [track, setTrack] = useState(capture.track);
   const [gone, setGone] = useState(false);
@@ -63,6 +66,7 @@ export function Check({ capture, starting, again, problem, onChoose, onStart, on
       )}
       {odd && <p class="note">{odd}</p>}
       <p class="hint sound">{told(processing(track))}</p>
+      {!again && manner && onManner && <StyleFields manner={manner} disabled={starting} onChange={onManner} />}
       <p class="actions">
         <button ref={startButton} type="button" class="main large" disabled={gone} aria-disabled={starting} onClick={() => starting || onStart()}>
           {starting ? "Starting…" : again ? "Go on recording" : "Start recording"}

@@ -24,6 +24,15 @@ interface Props {
   servers: RTCIceServer[];
   onSaid: (words: string) => void;
   onRefused: (problem: Problem) => void;
+  drill?: Drilling;
+}
+
+/** What is different where a drill is done. */
+export interface Drilling {
+  title: string;
+  limitS: number; // then it stops by itself
+  view: (store: LiveStore) => ComponentChildren; // the one thing to watch
+  onOver: () => void; // instead of going to the session
 }
 
 /** The store, with someone who listens to every event. */
@@ -38,7 +47,7 @@ class Heard extends LiveStore {
   }
 }
 
-export function Live({ capture, session, servers, onSaid, onRefused }: Props) {
+export function Live({ capture, session, servers, onSaid, onRefused, drill }: Props) {
   const store = useMemo(() => new Heard(session), [session]);
   const ongoing = useRef<Call | null>(null);
   const [turn, setTurn] = useState(0); // this window's: it may have to take it back
@@ -49,6 +58,7 @@ export function Live({ capture, session, servers, onSaid, onRefused }: Props) {
   const late = useLate(store);
   const ear = useMicrophone(capture, ongoing);
   const left = useRef(false);
+  const ended = useRef(false); // or about to
   const stopButton = useRef<HTMLButtonElement>(null);
   useAwake();
   useWarning(!ending || line.at === "lost");
@@ -65,12 +75,16 @@ export function Live({ capture, session, servers, onSaid, onRefused }: Props) {
     const unfollow = follow(session, store, { onState: setFollowing });
     return () => {
       unfollow();
-      document.title = "Practice · Elocute";
+      document.title = `${drill?.title ?? "Practice"} · Elocute`;
     };
   }, []);
 
   // Ended elsewhere: by its speaker in another window, or because nobody was heard for too long.
   useEffect(() => store.subscribe(() => store.over && leave()), []);
+  useEffect(() => {
+    if (!drill || ending) return undefined;
+    return store.subscribe(() => store.tMs / 1000 >= drill.limitS && void stop());
+  }, [ending]);
   useEffect(() => {
     if (line.at === "elsewhere") void look();
     if (line.at !== "refused") return;
@@ -96,7 +110,8 @@ export function Live({ capture, session, servers, onSaid, onRefused }: Props) {
     setEnding(true);
     ongoing.current?.close();
     capture.close();
-    location.assign(`/sessions/${session}`);
+    if (drill) drill.onOver();
+    else location.assign(`/sessions/${session}`);
   }
 
   /** What was pressed is about to vanish, and the focus must not vanish with it. */
@@ -106,6 +121,8 @@ export function Live({ capture, session, servers, onSaid, onRefused }: Props) {
   }
 
   async function stop() {
+    if (ended.current) return;
+    ended.current = true;
     setEnding(true);
     setProblem("");
     await ongoing.current?.finish();
@@ -118,6 +135,7 @@ export function Live({ capture, session, servers, onSaid, onRefused }: Props) {
         if (error.code === "wrong-state") return leave();
         if (waitMs === null || !error.passing) {
           setProblem(error.message);
+          ended.current = false;
           setEnding(false);
           return;
         }
@@ -136,31 +154,46 @@ export function Live({ capture, session, servers, onSaid, onRefused }: Props) {
     return () => document.removeEventListener("keydown", press);
   });
 
-  const notice = problem ? grave(problem) : told(line, following, late, ending, ear.trouble);
+  const notice = problem ? grave(problem) : told(line, following, late, ending, ear.trouble, drill ? "your result is told" : "your report is made");
   useEffect(() => onSaid(notice?.words ?? (line.at === "open" ? "Recording. Speak." : "Connecting")), [notice?.words, line.at]);
 
+  const stale = late || line.at === "lost";
+  const notices = (
+    <>
+      {notice && <p class={notice.kind}>{notice.words}</p>}
+      {line.at === "elsewhere" && !ending && <Button onPress={() => goOn(() => setTurn(turn + 1))}>Speak here again</Button>}
+      {ear.choice.map(({ id, label }) => (
+        <Button key={id} onPress={() => goOn(() => void ear.choose(id))}>
+          Use {label}
+        </Button>
+      ))}
+    </>
+  );
   return (
     <>
-      <h1 class="quiet">Practice</h1>
+      <h1 class="quiet">{drill?.title ?? "Practice"}</h1>
       <div class="studio">
         <p class={`running ${ending ? "ending" : line.at}`}>
           <i class="dot" aria-hidden="true" />
           <Elapsed store={store} ending={ending} /> <span class="hint">{ending ? "Stopping" : STATUS[line.at]}</span>
         </p>
         <button ref={stopButton} type="button" class="main" disabled={ending} aria-keyshortcuts="Control+Enter" title="Ctrl + Enter" onClick={() => void stop()}>
-          {ending ? "Stopping…" : "Stop and get the report"}
+          {ending ? "Stopping…" : drill ? "Done" : "Stop and get the report"}
         </button>
-        <Overlay store={store} />
+        {!drill && <Overlay store={store} />}
       </div>
-      <LiveView store={store} stale={late || line.at === "lost"}>
-        {notice && <p class={notice.kind}>{notice.words}</p>}
-        {line.at === "elsewhere" && !ending && <Button onPress={() => goOn(() => setTurn(turn + 1))}>Speak here again</Button>}
-        {ear.choice.map(({ id, label }) => (
-          <Button key={id} onPress={() => goOn(() => void ear.choose(id))}>
-            Use {label}
-          </Button>
-        ))}
-      </LiveView>
+      {drill ? (
+        <div class={stale ? "live stale" : "live"}>
+          {drill.view(store)}
+          <div class="strip">
+            <div class="notice">{notices}</div>
+          </div>
+        </div>
+      ) : (
+        <LiveView store={store} stale={stale}>
+          {notices}
+        </LiveView>
+      )}
     </>
   );
 }
@@ -181,9 +214,9 @@ interface Notice {
 const grave = (words: string): Notice => ({ kind: "trouble", words });
 
 /** What is to be known, the gravest first; nothing where all is well. */
-function told(line: Line, following: Following, late: boolean, ending: boolean, trouble: string): Notice | null {
+function told(line: Line, following: Following, late: boolean, ending: boolean, trouble: string, then: string): Notice | null {
   if (line.at === "lost") return grave(ending ? "Connection lost. The session ends as soon as it is back; keep this page open." : "Connection lost. Your last minute is kept; reconnecting…");
-  if (ending) return { kind: "calm", words: "The last words are being recognised; then your report is made." };
+  if (ending) return { kind: "calm", words: `The last words are being recognised; then ${then}.` };
   if (line.at === "elsewhere") return { kind: "note", words: "Another window speaks for this session now. What you say here is not heard." };
   if (trouble) return grave(trouble);
   if (line.at === "open" && (following === "away" || late)) return { kind: "note", words: "The server does not answer right now. Go on: your last minute is kept." };

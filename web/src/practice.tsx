@@ -8,6 +8,7 @@ import { Capture } from "./mic-capture";
 import { Check } from "./practice-check";
 import { Live } from "./practice-live";
 import { Insecure, microphoneProblem, openMicrophone, remember } from "./mic";
+import { PLAIN, wanted } from "./style";
 
 type Stage =
   | { at: "before" }
@@ -20,6 +21,7 @@ function Practice({ rejoined, servers }: { rejoined: string | null; servers: RTC
   const [stage, setStage] = useState<Stage>({ at: "before" });
   const [problem, setProblem] = useState("");
   const [said, setSaid] = useState("");
+  const [manner, setManner] = useState(PLAIN);
   const begun = useRef(rejoined); // a session that was made: it is used even where its first start was refused
   const wished = useRef<Wish | null>(null); // whose answer has not come
 
@@ -51,7 +53,7 @@ function Practice({ rejoined, servers }: { rejoined: string | null; servers: RTC
     setProblem("");
     setStage({ at: "starting", capture });
     try {
-      wished.current ??= wish({ kind: "live", title: `Practice, ${dated(new Date())}` });
+      wished.current ??= wish({ kind: "live", title: `Practice, ${dated(new Date())}`, ...wanted(manner) });
       begun.current ??= (await make(wished.current)).id;
       wished.current = null;
       history.replaceState(null, "", `/practice/${begun.current}`); // a reload comes back to it
@@ -134,6 +136,11 @@ function Practice({ rejoined, servers }: { rejoined: string | null; servers: RTC
           capture={stage.capture}
           starting={stage.at === "starting"}
           again={rejoined !== null}
+          manner={manner}
+          onManner={(chosen) => {
+            wished.current = null;
+            setManner(chosen);
+          }}
           onChoose={(id) => choose(stage.capture, id)}
           onStart={() => void start(stage.capture)}
           problem={problem}

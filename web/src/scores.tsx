@@ -1,9 +1,10 @@
 /** Scores from 0 to 100 with their intervals: each opens what it is made of, and the moments to listen to. */
 
 import { useRef } from "preact/hooks";
-import { at, type Given, type Score, type Scores as Found } from "./api";
+import { at, type Given, type Rating, type Score, type Scores as Found, type Speaker } from "./api";
 import { clock, printed } from "./format";
 import { measureName } from "./names";
+import { SpeakerField } from "./style";
 
 const LEAD_S = 0.5; // before a moment
 
@@ -62,19 +63,60 @@ export function Scores({ session, found }: { session: string; found: Found }) {
   );
 }
 
-function Number({ given: { value, low, high, refusal } }: { given: Given }) {
-  if (value === null || low === null || high === null) return <span class="refusal">No score: {refusal}.</span>;
+interface RatingsProps {
+  ratings: Rating[];
+  speaker: Speaker;
+  acting: boolean;
+  onSpeaker: (speaker: Speaker) => void;
+}
+
+const RATED = {
+  fluency: { title: "Fluency", about: "pace and pauses" },
+  prosody: { title: "Prosody", about: "stress, rhythm, tune" },
+};
+
+/** What trained listeners would probably say. */
+export function Ratings({ ratings, speaker, acting, onSpeaker }: RatingsProps) {
+  return (
+    <section class="ratings" aria-labelledby="ratings-title">
+      <h3 id="ratings-title">What trained listeners would probably say</h3>
+      <SpeakerField speaker={speaker} disabled={acting} onChange={onSpeaker} />
+      <ul class="scores">
+        {ratings.map((rating) => (
+          <li key={rating.what}>
+            <div class="row">
+              <span class="name">
+                {RATED[rating.what].title}
+                <span class="hint">{RATED[rating.what].about}</span>
+              </span>
+              <Number given={rating} most={rating.scale[1]} />
+            </div>
+          </li>
+        ))}
+      </ul>
+      <p class="hint">
+        From 0 to 10, with the 95 % interval. Checked against experts for English sentences read aloud by speakers of Mandarin, and for nothing else. For other speech take it as a hint.
+      </p>
+    </section>
+  );
+}
+
+/** On a scale from 0 to `most`. */
+function Number({ given: { value, low, high, refusal }, most = 100 }: { given: Given; most?: number }) {
+  if (value === null || low === null || high === null) return <span class="refusal">{most === 100 ? "No score" : "No rating"}: {refusal}.</span>;
+  const [from, to, mark] = [low, high, value].map((one) => (100 * one) / most) as [number, number, number];
+  const digits = most === 100 ? 0 : 1;
   return (
     <>
       <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
         <path class="scale" d="M0 4H100" />
-        <path class="span" d={`M${low} 4H${Math.max(high, low + 1)}`} />
-        <path class="mark" d={`M${value} -1V9`} />
+        <path class="span" d={`M${from} 4H${Math.max(to, from + 1)}`} />
+        <path class="mark" d={`M${mark} -1V9`} />
       </svg>
       <span class="score">
-        {Math.round(value)}
+        {printed(value, digits)}
         <span class="interval">
-          {Math.round(low)} to {Math.round(high)}
+          {printed(low, digits)} to {printed(high, digits)}
         </span>
       </span>
     </>

@@ -2,12 +2,18 @@
 
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { at, call, nameOf, Problem, type Live, type Measure, type ReportFile, type Scores as ScoresFound, type Session, type Style, type Word } from "./api";
+import { at, call, nameOf, Problem, type Coaching, type Live, type Measure, type ReportFile, type Scores as ScoresFound, type Session, type Speaker, type Style, type Word } from "./api";
+import { Changes, Highlights } from "./coached";
+import { Proposed } from "./drills/proposed";
 import { Courses, type Second, type Sums } from "./courses";
 import { clock, size, SPACELESS, when } from "./format";
+import { Comments } from "./comments";
+import { Named } from "./named";
+import { Reading } from "./reading";
 import { State } from "./sessions";
+import { Moments } from "./moments";
 import { Steps, type Titles } from "./steps";
-import { Scores } from "./scores";
+import { Ratings, Scores } from "./scores";
 import { Summary } from "./summary";
 
 const FIRST_S = 600; // of the recording in the first charts
@@ -16,6 +22,8 @@ const LOOK_AGAIN_MS = 5000; // when events are cut off, or the server is away
 
 const FILES: Record<string, string> = {
   "index.html": "Report as one page, with the sound inside",
+  "report.pdf": "Report to print, on A4",
+  "report-letter.pdf": "Report to print, on US Letter",
   "analysis.json": "Every number, as JSON",
   "words.csv": "Words with their times",
   "frames.parquet": "Pitch and level every 10 ms",
@@ -132,7 +140,7 @@ function Page({ id, title, titles }: { id: string; title: string; titles: Titles
         </p>
       )}
       {session.state === "complete" ? (
-        <Finished session={session} acting={acting} onStyle={(style) => void act("PATCH", "", { style })} />
+        <Finished session={session} acting={acting} onStyle={(style) => void act("PATCH", "", { style })} onSpeaker={(speaker) => void act("PATCH", "", { speaker })} onMask={(masked) => void act("PATCH", "", { masked })} onCut={(wanted) => void act("POST", "/clips", wanted)} />
       ) : (
         <Progress titles={titles} session={session} stages={stages} acting={acting} onAct={(path) => void act("POST", path)} />
       )}
@@ -314,10 +322,20 @@ function Words({ id }: { id: string }) {
   );
 }
 
-function Finished({ session, acting, onStyle }: { session: Session; acting: boolean; onStyle: (style: string) => void }) {
+interface FinishedProps {
+  session: Session;
+  acting: boolean;
+  onStyle: (style: string) => void;
+  onSpeaker: (speaker: Speaker) => void;
+  onMask: (masked: boolean) => void;
+  onCut: (wanted: { start_s: number; end_s: number; label: string }) => void;
+}
+
+function Finished({ session, acting, onStyle, onSpeaker, onMask, onCut }: FinishedProps) {
   const [styles, setStyles] = useState<Style[]>([]);
   const [measures, setMeasures] = useState<Record<string, Measure> | null>(null);
   const [scores, setScores] = useState<ScoresFound | null>(null);
+  const [coaching, setCoaching] = useState<Coaching | null>(null);
   const [files, setFiles] = useState<ReportFile[]>([]);
   const [problem, setProblem] = useState("");
   useEffect(() => {
@@ -327,6 +345,9 @@ function Finished({ session, acting, onStyle }: { session: Session; acting: bool
     };
     call<{ measures: Record<string, Measure> }>("GET", at(session.id, "/fluency")).then((found) => setMeasures(found.measures), refused);
     call<ScoresFound>("GET", at(session.id, "/scores")).then(setScores, refused);
+    call<Coaching>("GET", at(session.id, "/coaching")).then(setCoaching, (error: unknown) => {
+      if (!(error instanceof Problem) || error.code !== "not-yet") refused(error); // an older version made none
+    });
     call<{ rubrics: Style[] }>("GET", "/v1/rubrics").then((found) => setStyles(found.rubrics), refused);
     call<{ files: ReportFile[] }>("GET", at(session.id, "/report")).then((found) => setFiles(found.files.filter((file) => file.name in FILES)), refused);
   }, []);
@@ -342,6 +363,7 @@ function Finished({ session, acting, onStyle }: { session: Session; acting: bool
           {problem}
         </p>
       )}
+      {coaching && <Highlights found={coaching.highlights} />}
       {measures && (
         <section aria-labelledby="glance-title">
           <h2 id="glance-title" class="quiet">
@@ -365,8 +387,17 @@ function Finished({ session, acting, onStyle }: { session: Session; acting: bool
           </p>
           <p class="hint">From 0 to 100, with the 95 % interval. For practice, not for hiring or grading.</p>
           <Scores session={session.id} found={scores} />
+          {scores.ratings && scores.ratings.length > 0 && (
+            <Ratings ratings={scores.ratings} speaker={session.speaker ?? "adult"} acting={acting} onSpeaker={onSpeaker} />
+          )}
         </section>
       )}
+      {coaching && <Moments session={session.id} language={session.language ?? "en"} moments={coaching.moments} acting={acting} onCut={onCut} />}
+      {coaching && <Proposed session={session.id} drills={coaching.drills} />}
+      {coaching && <Changes found={coaching.change} />}
+      {session.script && <Reading session={session.id} />}
+      <Comments session={session} />
+      <Named session={session} acting={acting} onMask={onMask} />
       {files.length > 0 && (
         <section aria-labelledby="files-title">
           <h2 id="files-title">Files</h2>
@@ -381,6 +412,11 @@ function Finished({ session, acting, onStyle }: { session: Session; acting: bool
               </li>
             ))}
           </ul>
+          <p>
+            <a href={`/v1/sessions/${session.id}/report/files/elocute-report.zip`} download="elocute-report.zip">
+              All of them as a ZIP
+            </a>
+          </p>
         </section>
       )}
     </>

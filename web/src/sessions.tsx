@@ -1,6 +1,6 @@
 /** The list of sessions, newest first; it follows those that are being worked on. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { call, nameOf, Problem, type Session } from "./api";
 import { clock, when } from "./format";
 
@@ -16,6 +16,7 @@ export function Sessions() {
   const [sessions, setSessions] = useState<Session[] | null>(null);
   const [next, setNext] = useState<string | null>(null);
   const [problem, setProblem] = useState("");
+  const asked = useRef<HTMLInputElement>(null);
   const working = sessions?.some((session) => ["live", "processing", "deleting"].includes(session.state)) ?? false;
 
   async function load(address: string, more: boolean) {
@@ -39,7 +40,22 @@ export function Sessions() {
 
   return (
     <section aria-labelledby="sessions-title">
-      <h2 id="sessions-title">Sessions</h2>
+      <div class="bar">
+        <h2 id="sessions-title">Sessions</h2>
+        <form
+          class="looking"
+          role="search"
+          onSubmit={(event) => {
+            event.preventDefault();
+            location.assign(`/search?q=${encodeURIComponent(asked.current?.value.trim() ?? "")}`);
+          }}
+        >
+          <input ref={asked} aria-label="Search what was said" maxLength={300} autocomplete="off" placeholder="Search what was said" />
+          <button type="submit" class="plain">
+            Search
+          </button>
+        </form>
+      </div>
       {problem && (
         <p class="trouble" role="alert">
           {problem}

@@ -1,6 +1,7 @@
 /** Brings a recording to the server in parts, goes on after a break, and remembers what is unfinished until the tab closes. */
 
 import { at, call, make, Problem, problemOf, UNREACHABLE, wish, type Link, type Upload, type Wish } from "./api";
+import { wanted, type Manner } from "./style";
 
 const REMEMBERED = "elocute.upload";
 const WAITS_S = [1, 2, 4, 8, 15, 30, 30, 30]; // two minutes without a byte getting through, then it is the user's turn
@@ -33,10 +34,10 @@ export function isFileOf(file: File, kept: Unfinished | null): kept is Unfinishe
 }
 
 /** Bring the file and have it processed; gives the session's id. Raises Problem, or AbortError. */
-export async function bring(file: File, title: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<string> {
+export async function bring(file: File, title: string, manner: Manner, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<string> {
   const kept = unfinished();
   const begun = isFileOf(file, kept) ? await resumed(kept, signal) : null;
-  const { id, upload } = begun ?? (await created(file, title, signal));
+  const { id, upload } = begun ?? (await created(file, title, manner, signal));
   await send(file, id, upload, signal, onProgress);
   if (upload.upload_id && !upload.complete) await patiently(() => call("POST", at(id, "/upload/complete"), {}, signal), signal);
   await patiently(() => call("POST", at(id, "/process"), {}, signal), signal);
@@ -51,12 +52,13 @@ interface Begun {
 
 const wished = new WeakMap<File, Wish>(); // whose answer has not come
 
-async function created(file: File, title: string, signal: AbortSignal): Promise<Begun> {
-  const wanted =
-    wished.get(file) ??
-    wish({ title: title || file.name.replace(/\.\w{1,5}$/, ""), filename: file.name, size: file.size, content_type: file.type || "application/octet-stream" });
-  wished.set(file, wanted);
-  const session = await make(wanted, signal);
+async function created(file: File, title: string, manner: Manner, signal: AbortSignal): Promise<Begun> {
+  const content_type = file.type || "application/octet-stream";
+  const body = { title: title || file.name.replace(/\.\w{1,5}$/, ""), filename: file.name, size: file.size, content_type, ...wanted(manner) };
+  const before = wished.get(file);
+  const again = before && JSON.stringify(before.body) === JSON.stringify(body) ? before : wish(body);
+  wished.set(file, again);
+  const session = await make(again, signal);
   wished.delete(file);
   if (!session.upload) throw new Problem("The server did not say where to put the recording. Try again.", 502, "");
   sessionStorage.setItem(REMEMBERED, JSON.stringify({ session: session.id, name: file.name, size: file.size, modified: file.lastModified }));
