@@ -252,7 +252,7 @@ class Live:
                 raise Refused("wrong-state", state=found.state, what="joined", instead="Begin a new one.")
             if await db_media.get(tx, session) is not None:
                 raise Refused("already-uploaded", state=found.state)
-            if len(self.rooms) >= self._most or (self.asr is not None and self.asr.full):
+            if self.full:
                 raise Refused("busy")
             await db_sessions.go_live(tx, session, self._server)
         from stream_pipeline.core import Core
@@ -269,6 +269,11 @@ class Live:
         hosting.add_done_callback(self._hosting.discard)
         log.info("session %s is live", session)
         return room
+
+    @property
+    def full(self) -> bool:
+        """Whether one more cannot be heard in time. Who is alone always can, however busy it was a moment ago."""
+        return len(self.rooms) >= self._most or (bool(self.rooms) and self.asr is not None and self.asr.full)
 
     async def drop(self, session: UUID) -> None:
         """The session is being deleted: nothing more is heard or stored of it."""
@@ -535,8 +540,7 @@ async def shown(request: Request) -> Response:
     """GET /v1/live: whether there is live practice, and for how many."""
     live = request.state["live"]
     stats = live.asr.stats() if live.asr is not None else None
-    full = live.asr is not None and live.asr.full
-    return views.answer(LiveView(live.ready.is_set() and live.problem is None, live.problem, len(live.rooms), full, stats))
+    return views.answer(LiveView(live.ready.is_set() and live.problem is None, live.problem, len(live.rooms), live.full, stats))
 
 
 routes: list[BaseRoute] = [

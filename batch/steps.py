@@ -265,7 +265,7 @@ async def _ingest(tools: Tools, job: Job, watched: Watched) -> Done:
         await _put(tools, job, folder / "frames.parquet")
         await _put(tools, job, folder / "listened.npz")
     facts = recording.facts
-    if await _interrupted(tools, job):
+    if (await _session(tools, job)).interrupted:
         facts = replace(facts, warnings=(*facts.warnings, sentence("interrupted")))
 
     async def store(tx: Tx) -> None:
@@ -563,12 +563,6 @@ async def _joined(tools: Tools, job: Job, source: Media) -> Stored:
         path = folder / "joined.flac"
         await join(tools.blobs, job.key("live/"), path)
         return await tools.blobs.put(source.key, path, content_type=source.content_type)
-
-
-async def _interrupted(tools: Tools, job: Job) -> bool:
-    async with tools.db.tenant(job.org) as tx:
-        found = await sessions.get(tx, job.session)
-    return found is not None and found.interrupted
 
 
 async def _session(tools: Tools, job: Job) -> Session:

@@ -140,6 +140,7 @@ def test_a_microphone_that_is_pulled_out_is_missed(beeping: Browser, server: Run
 def test_the_check_is_reached_by_keyboard_and_fits_a_phone(beeping: Browser, server: Running) -> None:
     with shown(beeping, server.url) as page:
         expect(page.get_by_role("button", name="Start recording")).to_be_enabled()
+        expect(page.get_by_role("combobox", name="Scored as")).to_be_visible()
         reached = []
         for _ in range(6):
             page.keyboard.press("Tab")
