@@ -103,7 +103,10 @@ DONE: dict[str, tuple[tuple[str, Callable[[], Floats]], tuple[str, Callable[[], 
         (BREATHS, lambda: fake.reading()[: samples(24.3)]),
         (BREATHS, lambda: fake.resynthesised(recording()[: samples(37)], "self", 1.9)),
     ),
-    "pitch-lights": ((BREATHS, lambda: fake.reading()[: samples(16.9)]), (BREATHS, lambda: fake.flat(fake.reading()[: samples(16.9)]))),
+    "pitch-lights": (
+        (BREATHS, lambda: fake.wide(fake.reading()[: samples(16.9)])),
+        (BREATHS, lambda: fake.flat(fake.reading()[: samples(16.9)])),
+    ),
     "shadowing": (("", lambda: thrice(0.6 * phrase())), ("", lambda: thrice(fake.flat(phrase(), 0.55)))),
     "minimal-pairs": ((SAID, lambda: fake.reading()[: samples(10.4)]), (UNSAID, lambda: fake.reading()[: samples(10.4)])),
     "emphasis": (

@@ -138,7 +138,7 @@ function Practice({ rejoined, servers }: { rejoined: string | null; servers: RTC
           again={rejoined !== null}
           manner={manner}
           onManner={(chosen) => {
-            wished.current = null;
+            if (manner.style) wished.current = null; // it was chosen, not just loaded
             setManner(chosen);
           }}
           onChoose={(id) => choose(stage.capture, id)}
