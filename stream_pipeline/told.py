@@ -16,8 +16,8 @@ from speech.words import Word
 def told(events: Iterable[tuple[str, Mapping[str, Any]]]) -> Spoken:
     """Words, pauses, pitch and level of the events (stream, data) of one session, in order.
 
-    Pitch and level come every 20 ms, and stand for both hops. Syllables, places of pauses and wording are not told live: measures that need
-    them have no value.
+    Pitch and level come every 20 ms, and stand for both hops; where there is no level, sound was lost: that is no silence. Syllables,
+    places of pauses and wording are not told live: measures that need them have no value.
     """
     words: list[Word] = []
     pauses: dict[int, Pause] = {}
@@ -56,7 +56,7 @@ def _frames(
             both = np.repeat(np.array(values, np.float32), 2)
             first = max(0, end - late - both.size)
             into[first : end - late] = both[both.size - (end - late - first) :]
-    state = np.full(hops, State.SILENCE, np.int8)
+    state = np.where(np.isfinite(level_dbfs), State.SILENCE, State.LOST).astype(np.int8)
     for word in words:
         state[word.start // HOP : -(-word.end // HOP)] = State.SPEECH
     for pause in pauses:

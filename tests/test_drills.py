@@ -23,7 +23,7 @@ from speech.analysis import Filler, Measure, Pause
 from speech.attempts import Limit, Task
 from speech.audio import HOP, Frames, Span, State
 from speech.drills import NAMES, measured, verdict
-from speech.measures import Spoken, measure_names
+from speech.measures import Spoken, measure_names, rate_wpm
 from speech.prominence import prominence
 from speech.reading import aligned, reading
 from speech.shadowing import best, contour
@@ -229,6 +229,18 @@ def test_what_was_told_live_is_measured_as_in_the_report() -> None:
     assert np.isnan(found.frames.f0_hz[-1])  # pitch is told a little later
     assert found.span == Span(samples(0.1), samples(1.2))
     assert found.language == "en"
+
+
+def test_what_was_lost_is_no_silence() -> None:
+    events: list[tuple[str, dict[str, Any]]] = []
+    for i in range(1, 101):  # 20 s, of which 8 never came
+        level = None if 30 < i <= 70 else -20.0
+        events.append(("metrics", {"at": i * 3200, "levels_dbfs": [level] * 10, "pitch_hz": [None] * 10}))
+    said = [s for s in range(20) if not 6 <= s < 14]
+    words = [{"text": "we", "start_s": s + 0.1, "end_s": s + 0.9, "probability": 0.9, "kind": "word"} for s in said]
+    found = told([*events, ("tokens", {"committed": words, "tentative": []})])
+    assert int((found.frames.state == State.LOST).sum()) == 800
+    assert rate_wpm(found, Span(0, samples(20))) == pytest.approx(60.0)
 
 
 # chosen

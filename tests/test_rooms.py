@@ -313,6 +313,23 @@ def test_who_may_not_join_is_told_why(play: Callable[[Scenario], None]) -> None:
     play(scenario)
 
 
+def test_who_is_alone_is_let_in_however_busy_it_was(play: Callable[[Scenario], None]) -> None:
+    async def scenario(house: House) -> None:
+        one, two = await house.created(), await house.created()
+        async with house.open(recognise=True) as server:
+            await server.ready.wait()
+            assert server.asr is not None
+            for n in range(50):
+                server.asr.admitted(f"gone {n}")
+            assert server.asr.full
+            assert not server.full
+            assert (await server.join(house.org, one)).session == one
+            with refusal("busy"):
+                await server.join(house.org, two)
+
+    play(scenario)
+
+
 def test_a_server_that_stops_in_order_loses_nothing(play: Callable[[Scenario], None]) -> None:
     async def scenario(house: House) -> None:
         session = await house.created()

@@ -8,8 +8,7 @@ import { Beginning } from "./drills/material";
 import { Plan } from "./drills/plan";
 import { day, Result } from "./drills/result";
 import { Watched } from "./drills/watch";
-import { Insecure, microphoneProblem, openMicrophone, remember } from "./mic";
-import { Capture } from "./mic-capture";
+import { captured, exchanged, type Capture } from "./mic-capture";
 import { Check } from "./practice-check";
 import { Live } from "./practice-live";
 
@@ -89,24 +88,16 @@ function One({ id, servers }: { id: string; servers: RTCIceServer[] }) {
   async function open(device?: string) {
     setProblem("");
     setStage({ at: "asking" });
-    try {
-      setStage({ at: "checking", capture: await Capture.open(await openMicrophone(device)) });
-    } catch (error) {
-      if (!(error instanceof DOMException || error instanceof Insecure)) throw error;
-      setProblem(microphoneProblem(error.name));
+    const capture = await captured(device);
+    if (typeof capture === "string") {
+      setProblem(capture);
       setStage({ at: "before" });
-    }
+    } else setStage({ at: "checking", capture });
   }
 
   async function choose(capture: Capture, device: string) {
     setProblem("");
-    try {
-      capture.use(await openMicrophone(device));
-      remember(device);
-    } catch (error) {
-      if (!(error instanceof DOMException)) throw error;
-      setProblem(microphoneProblem(error.name));
-    }
+    setProblem(await exchanged(capture, device));
   }
 
   async function start(capture: Capture) {

@@ -1,5 +1,6 @@
 /** What a microphone gives, piece by piece, with the last minute kept: what a lost connection swallows can be sent again. */
 
+import { Insecure, microphoneProblem, openMicrophone, remember } from "./mic";
 import worklet from "./mic-worklet?worker&url";
 
 const KEPT_S = 60; // as much as the server still takes for a gap (rtc/intake.py)
@@ -105,5 +106,27 @@ export class Capture {
     this.kept.set(piece.pcm.subarray(first.length), 0);
     this.count += piece.pcm.length;
     for (const ear of this.ears) ear(piece);
+  }
+}
+
+/** The one asked for, or the usual one, opened; or what to tell where it cannot be. */
+export async function captured(id?: string): Promise<Capture | string> {
+  try {
+    return await Capture.open(await openMicrophone(id));
+  } catch (error) {
+    if (!(error instanceof DOMException || error instanceof Insecure)) throw error;
+    return microphoneProblem(error.name);
+  }
+}
+
+/** Goes on with another microphone; what to tell where it cannot be opened, else nothing. */
+export async function exchanged(capture: Capture, id: string): Promise<string> {
+  try {
+    capture.use(await openMicrophone(id));
+    remember(id);
+    return "";
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    return microphoneProblem(error.name);
   }
 }

@@ -4,10 +4,10 @@ import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { at, call, make, Problem, wish, type Wish } from "./api";
 import { dated } from "./format";
-import { Capture } from "./mic-capture";
+import { captured, exchanged, type Capture } from "./mic-capture";
 import { Check } from "./practice-check";
 import { Live } from "./practice-live";
-import { Insecure, microphoneProblem, openMicrophone, remember } from "./mic";
+import { microphoneProblem } from "./mic";
 import { PLAIN, wanted } from "./style";
 
 type Stage =
@@ -28,25 +28,16 @@ function Practice({ rejoined, servers }: { rejoined: string | null; servers: RTC
   async function open(id?: string) {
     setProblem("");
     setStage({ at: "asking" });
-    try {
-      const capture = await Capture.open(await openMicrophone(id));
-      setStage({ at: "checking", capture });
-    } catch (error) {
-      if (!(error instanceof DOMException || error instanceof Insecure)) throw error;
-      setProblem(microphoneProblem(error.name));
+    const capture = await captured(id);
+    if (typeof capture === "string") {
+      setProblem(capture);
       setStage({ at: "before" });
-    }
+    } else setStage({ at: "checking", capture });
   }
 
   async function choose(capture: Capture, id: string) {
     setProblem("");
-    try {
-      capture.use(await openMicrophone(id));
-      remember(id);
-    } catch (error) {
-      if (!(error instanceof DOMException)) throw error;
-      setProblem(microphoneProblem(error.name));
-    }
+    setProblem(await exchanged(capture, id));
   }
 
   async function start(capture: Capture) {
